@@ -1,0 +1,206 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/account"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/orgguard/orgguard/orgs"
+)
+
+// Options say how member accounts are entered.
+type Options struct {
+	// Role is assumed in every account but the caller's own: a role name, with
+	// its path if it has one ("orgguard/OrgGuardAudit").
+	Role string
+	// ExternalID is handed to AssumeRole when it is not empty.
+	ExternalID string
+	// SessionName appears in the members' CloudTrail.
+	SessionName string
+	// Duration of a session; 0 means one hour, which is also the most that a
+	// chained role may ask for.
+	Duration time.Duration
+	// ReadOnly adds a session policy to every assumed role that allows reads
+	// of what orgguard audits and nothing else, whatever the role may do.
+	ReadOnly bool
+	// InFlight bounds the requests on the wire; 0 means 64.
+	InFlight int
+	// NoRateLimits leaves out the published rates of slow APIs, for endpoints
+	// that have none.
+	NoRateLimits bool
+}
+
+// Pool hands out credentials per account and clients per service. It is safe
+// for concurrent use.
+type Pool struct {
+	Organizations  *organizations.Client
+	STS            *sts.Client
+	Account        *account.Client
+	CloudFormation *cloudformation.Client
+	Config         *configservice.Client
+	Events         *eventbridge.Client
+	SNS            *sns.Client
+	SQS            *sqs.Client
+	S3             *s3.Client
+	IAM            *iam.Client
+	KMS            *kms.Client
+	StepFunctions  *sfn.Client
+
+	opts   Options
+	base   aws.Config
+	caller Caller
+	meter  *meter
+
+	mu    sync.Mutex
+	creds map[orgs.AccountID]aws.CredentialsProvider
+}
+
+// Caller is who orgguard runs as.
+type Caller struct {
+	Account orgs.AccountID
+	ARN     string
+}
+
+// LoadConfig reads the SDK's ordinary configuration: environment, profiles,
+// instance roles. region is used where nothing else gives one.
+func LoadConfig(ctx context.Context, profile, region string) (aws.Config, error) {
+	client := awshttp.NewBuildableClient().WithTimeout(2 * time.Minute).WithTransportOptions(func(t *http.Transport) {
+		// One host per service and Region, and many accounts behind each:
+		// Go's default of two idle connections a host would dial anew all
+		// the time.
+		t.MaxIdleConns = 4096
+		t.MaxIdleConnsPerHost = 256
+		t.IdleConnTimeout = 90 * time.Second
+	})
+	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithDefaultRegion(region)}
+	if profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(profile))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		return aws.Config{}, &orgs.Hinted{Err: fmt.Errorf("read the AWS configuration: %w", err), Next: "check AWS_PROFILE and ~/.aws/config; `aws sts get-caller-identity` must work"}
+	}
+	return cfg, nil
+}
+
+// New makes a pool over an SDK configuration and asks STS who the caller is.
+func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
+	if opts.InFlight <= 0 {
+		opts.InFlight = 64
+	}
+	if opts.SessionName == "" {
+		opts.SessionName = "orgguard"
+	}
+	if opts.Duration == 0 {
+		opts.Duration = time.Hour
+	}
+	p := &Pool{opts: opts, meter: newMeter(opts), creds: map[orgs.AccountID]aws.CredentialsProvider{}}
+	cfg = cfg.Copy()
+	retryer := newRetryer()
+	cfg.Retryer = func() aws.Retryer { return retryer }
+	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], p.meter.addTo)
+	p.base = cfg
+	p.Organizations = organizations.NewFromConfig(cfg)
+	p.STS = sts.NewFromConfig(cfg)
+	p.Account = account.NewFromConfig(cfg)
+	p.CloudFormation = cloudformation.NewFromConfig(cfg)
+	p.Config = configservice.NewFromConfig(cfg)
+	p.Events = eventbridge.NewFromConfig(cfg)
+	p.SNS = sns.NewFromConfig(cfg)
+	p.SQS = sqs.NewFromConfig(cfg)
+	p.S3 = s3.NewFromConfig(cfg)
+	p.IAM = iam.NewFromConfig(cfg)
+	p.KMS = kms.NewFromConfig(cfg)
+	p.StepFunctions = sfn.NewFromConfig(cfg)
+
+	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return nil, &orgs.Hinted{
+			Err:  fmt.Errorf("find out who is calling: %w", err),
+			Next: "give AWS credentials of the management account or a delegated administrator (AWS_PROFILE, --profile), or try the simulated organization: orgguard sandbox create",
+		}
+	}
+	p.caller = Caller{Account: orgs.AccountID(aws.ToString(who.Account)), ARN: aws.ToString(who.Arn)}
+	return p, nil
+}
+
+// Caller returns who orgguard runs as.
+func (p *Pool) Caller() Caller { return p.caller }
+
+// Region is the configuration's own Region; "" when it has none.
+func (p *Pool) Region() string { return p.base.Region }
+
+// ReadOnly says whether sessions in member accounts can only read.
+func (p *Pool) ReadOnly() bool { return p.opts.ReadOnly }
+
+// Role is the role assumed in member accounts.
+func (p *Pool) Role() string { return p.opts.Role }
+
+// In returns the place from where calls into an account × Region are made. It
+// asks nothing of AWS: the role is assumed by the first call that needs it, and
+// then once for all Regions of the account.
+func (p *Pool) In(partition orgs.Partition, id orgs.AccountID, region string) At {
+	return At{Account: id, Region: region, creds: p.credentials(partition, id)}
+}
+
+// Home is In for the caller's own account.
+func (p *Pool) Home(region string) At {
+	return At{Account: p.caller.Account, Region: region, creds: p.base.Credentials}
+}
+
+func (p *Pool) credentials(partition orgs.Partition, id orgs.AccountID) aws.CredentialsProvider {
+	if id == p.caller.Account {
+		return p.base.Credentials
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.creds[id]
+	if !ok {
+		arn := fmt.Sprintf("arn:%s:iam::%s:role/%s", partition.ID, id, p.opts.Role)
+		c = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(p.STS, arn, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = p.opts.SessionName
+			o.Duration = p.opts.Duration
+			if p.opts.ExternalID != "" {
+				o.ExternalID = aws.String(p.opts.ExternalID)
+			}
+			if p.opts.ReadOnly {
+				o.Policy = aws.String(readOnlyPolicy)
+			}
+		}), func(o *aws.CredentialsCacheOptions) {
+			// A long fan-out must not meet an expired session between
+			// two calls.
+			o.ExpiryWindow = 5 * time.Minute
+			o.ExpiryWindowJitterFrac = 0.5
+		})
+		p.creds[id] = c
+	}
+	return c
+}
+
+// AssumeError gives the error of entering an account, nil when it can be
+// entered. The session is kept for later calls.
+func (p *Pool) AssumeError(ctx context.Context, at At) error {
+	if _, err := at.creds.Retrieve(ctx); err != nil {
+		return fmt.Errorf("assume role %s in %s: %w", p.opts.Role, at.Account, err)
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/smithy-go"
+)
+
+// API is what Load asks of AWS Organizations.
+type API interface {
+	DescribeOrganization(context.Context, *organizations.DescribeOrganizationInput, ...func(*organizations.Options)) (*organizations.DescribeOrganizationOutput, error)
+	ListRoots(context.Context, *organizations.ListRootsInput, ...func(*organizations.Options)) (*organizations.ListRootsOutput, error)
+	ListAccounts(context.Context, *organizations.ListAccountsInput, ...func(*organizations.Options)) (*organizations.ListAccountsOutput, error)
+	ListAccountsForParent(context.Context, *organizations.ListAccountsForParentInput, ...func(*organizations.Options)) (*organizations.ListAccountsForParentOutput, error)
+	ListOrganizationalUnitsForParent(context.Context, *organizations.ListOrganizationalUnitsForParentInput, ...func(*organizations.Options)) (*organizations.ListOrganizationalUnitsForParentOutput, error)
+}
+
+// pageSize is the largest page the Organizations API gives.
+const pageSize = 20
+
+// Hinted is an error that knows what to do next.
+type Hinted struct {
+	Err  error
+	Next string // one line, without a full stop
+}
+
+func (e *Hinted) Error() string { return e.Err.Error() }
+func (e *Hinted) Unwrap() error { return e.Err }
+
+// Hint is what to do next.
+func (e *Hinted) Hint() string { return e.Next }
+
+// Load reads the organization: its tree and all its accounts, suspended ones
+// too. Where the API gives every account's path, that is one call for each 20
+// accounts and one for each OU; otherwise the accounts are read OU by OU, which
+// is one call more for each OU, and never one for each account.
+//
+// An organization without an ACTIVE account is an error: software that reads a
+// retired field sees exactly that, and would report success over nothing.
+func Load(ctx context.Context, api API) (*Organization, error) {
+	desc, err := api.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	if err != nil {
+		return nil, describeError(err)
+	}
+	o := &Organization{
+		ID:                aws.ToString(desc.Organization.Id),
+		ManagementAccount: AccountID(aws.ToString(desc.Organization.MasterAccountId)),
+		AllFeatures:       desc.Organization.FeatureSet == types.OrganizationFeatureSetAll,
+		OUs:               map[NodeID]OU{},
+		Partition:         PartitionOf(aws.ToString(desc.Organization.Arn)),
+	}
+	if err := o.loadRoot(ctx, api); err != nil {
+		return nil, err
+	}
+	if err := o.loadOUs(ctx, api); err != nil {
+		return nil, err
+	}
+	pathless, err := o.loadAccounts(ctx, api)
+	if err != nil {
+		return nil, err
+	}
+	o.index()
+	if pathless {
+		if err := o.loadParents(ctx, api); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.ContainsFunc(o.Accounts, func(a Account) bool { return a.State == StateActive }) {
+		return nil, &Hinted{
+			Err:  fmt.Errorf("organization %s lists %d accounts and none of them is ACTIVE", o.ID, len(o.Accounts)),
+			Next: "check with `aws organizations list-accounts`: a caller that is neither the management account nor a delegated administrator may see an empty list",
+		}
+	}
+	return o, nil
+}
+
+// describeError says what a refused DescribeOrganization means.
+func describeError(err error) error {
+	wrapped := fmt.Errorf("read the organization: %w", err)
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return wrapped
+	}
+	switch api.ErrorCode() {
+	case "AWSOrganizationsNotInUseException":
+		return &Hinted{
+			Err:  fmt.Errorf("this account is not in an organization: %w", err),
+			Next: "run orgguard with credentials of the organization's management account (or of a delegated administrator)",
+		}
+	case "AccessDeniedException":
+		return &Hinted{Err: wrapped, Next: "orgguard reads the organization from the management account or a delegated administrator; `orgguard permissions` prints the policy it needs"}
+	}
+	return wrapped
+}
+
+func (o *Organization) loadRoot(ctx context.Context, api API) error {
+	p := organizations.NewListRootsPaginator(api, &organizations.ListRootsInput{})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return listError("the root", err)
+		}
+		for _, r := range page.Roots {
+			o.Root = NodeID(aws.ToString(r.Id))
+			o.OUs[o.Root] = OU{ID: o.Root, Name: aws.ToString(r.Name)}
+			for _, t := range r.PolicyTypes {
+				if t.Type == types.PolicyTypeServiceControlPolicy {
+					o.SCPStatus = PolicyTypeStatus(t.Status)
+				}
+			}
+		}
+	}
+	if o.Root == "" {
+		return &Hinted{Err: fmt.Errorf("organization %s shows no root to this caller", o.ID), Next: "run from the management account or a delegated administrator"}
+	}
+	return nil
+}
+
+// listError is an error of a listing, with the usual reason named.
+func listError(what string, err error) error {
+	wrapped := fmt.Errorf("list %s: %w", what, err)
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "AccessDeniedException" {
+		return &Hinted{
+			Err:  wrapped,
+			Next: "only the management account and delegated administrators may list the organization: use --profile with one of them",
+		}
+	}
+	return wrapped
+}
+
+// loadOUs reads the tree breadth-first.
+func (o *Organization) loadOUs(ctx context.Context, api API) error {
+	for queue := []NodeID{o.Root}; len(queue) > 0; queue = queue[1:] {
+		parent := queue[0]
+		p := organizations.NewListOrganizationalUnitsForParentPaginator(api, &organizations.ListOrganizationalUnitsForParentInput{
+			ParentId: aws.String(string(parent)), MaxResults: aws.Int32(pageSize),
+		})
+		for p.HasMorePages() {
+			page, err := p.NextPage(ctx)
+			if err != nil {
+				return listError("OUs of "+string(parent), err)
+			}
+			for _, u := range page.OrganizationalUnits {
+				id := NodeID(aws.ToString(u.Id))
+				if _, seen := o.OUs[id]; seen {
+					continue
+				}
+				o.OUs[id] = OU{ID: id, Name: aws.ToString(u.Name), Parent: parent}
+				queue = append(queue, id)
+			}
+		}
+	}
+	return nil
+}
+
+// loadAccounts reads all accounts and says whether any came without its path.
+func (o *Organization) loadAccounts(ctx context.Context, api API) (pathless bool, err error) {
+	p := organizations.NewListAccountsPaginator(api, &organizations.ListAccountsInput{MaxResults: aws.Int32(pageSize)})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return false, listError("accounts", err)
+		}
+		for _, a := range page.Accounts {
+			acct := accountOf(a)
+			if _, ok := o.OUs[acct.Parent]; !ok {
+				acct.Parent, pathless = "", true
+			}
+			o.Accounts = append(o.Accounts, acct)
+		}
+	}
+	return pathless, nil
+}
+
+// accountOf converts an account. AWS retired Status in favour of State in
+// September 2026; an emulator or an old endpoint may still give Status alone.
+func accountOf(a types.Account) Account {
+	state := AccountState(a.State)
+	if state == "" {
+		state = AccountState(a.Status) //nolint:staticcheck // the fallback is the point
+	}
+	acct := Account{
+		ID: AccountID(aws.ToString(a.Id)), Name: aws.ToString(a.Name), Email: aws.ToString(a.Email),
+		ARN: aws.ToString(a.Arn), State: state,
+	}
+	if a.JoinedTimestamp != nil {
+		acct.Joined = a.JoinedTimestamp.UTC()
+	}
+	for _, path := range a.Paths { // "o-…/r-…/ou-…/ou-…/", with or without the account at the end
+		for part := range strings.SplitSeq(path, "/") {
+			if strings.HasPrefix(part, "r-") || strings.HasPrefix(part, "ou-") {
+				acct.Parent = NodeID(part)
+			}
+		}
+	}
+	return acct
+}
+
+// loadParents finds the parents of accounts that came without a path, OU by OU.
+func (o *Organization) loadParents(ctx context.Context, api API) error {
+	for _, node := range o.nodes() {
+		p := organizations.NewListAccountsForParentPaginator(api, &organizations.ListAccountsForParentInput{
+			ParentId: aws.String(string(node)), MaxResults: aws.Int32(pageSize),
+		})
+		for p.HasMorePages() {
+			page, err := p.NextPage(ctx)
+			if err != nil {
+				return listError("accounts of "+string(node), err)
+			}
+			for _, a := range page.Accounts {
+				if i, ok := o.byID[AccountID(aws.ToString(a.Id))]; ok {
+					o.Accounts[i].Parent = node
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// nodes returns the root and all OUs by id.
+func (o *Organization) nodes() []NodeID {
+	ids := make([]NodeID, 0, len(o.OUs))
+	for id := range o.OUs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

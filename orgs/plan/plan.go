@@ -1,0 +1,146 @@
+package plan
+
+import "time"
+
+// Schema names the format of a saved plan.
+const Schema = "orgguard.dev/plan/v1"
+
+// Verb is what a change does to its resource.
+type Verb string
+
+// The verbs.
+const (
+	Create Verb = "create"
+	Update Verb = "update"
+	Delete Verb = "delete"
+	Enable Verb = "enable"
+	Start  Verb = "start"
+	Attach Verb = "attach"
+	Detach Verb = "detach"
+	Repair Verb = "repair" // put back what drifted, by API in the account itself
+)
+
+// Stage is the place of a change in the order of a rollout. A stage begins when
+// the one before it is done.
+type Stage int
+
+// The stages. The SCP comes last: before the baseline is in place it would only
+// stand in its way.
+const (
+	Prerequisites Stage = iota + 1 // trusted access, policy types
+	Central                        // what lives once, in the security account
+	Roles                          // IAM roles that the next stage uses
+	Baseline                       // recorders and rules everywhere
+	Repairs                        // drift that CloudFormation does not see
+	Guardrail                      // the SCP
+)
+
+var stageNames = map[Stage]string{
+	Prerequisites: "prerequisites",
+	Central:       "central",
+	Roles:         "roles",
+	Baseline:      "baseline",
+	Repairs:       "repairs",
+	Guardrail:     "guardrail",
+}
+
+func (s Stage) String() string { return stageNames[s] }
+
+// Change is one thing to do.
+type Change struct {
+	// Kind names the code that carries the change out, e.g. "stack-set".
+	Kind    string `json:"kind"`
+	Stage   Stage  `json:"stage"`
+	Verb    Verb   `json:"verb"`
+	Control string `json:"control"` // the control it serves; several joined by ","
+	// Account and Region are where the change happens; Region is "global" for
+	// what has none.
+	Account     string `json:"account"`
+	AccountName string `json:"account_name"`
+	Region      string `json:"region"`
+	Resource    string `json:"resource"`
+	Why         string `json:"why"`
+	// Cells is how many account × Region the change reaches; 1 for most.
+	Cells int `json:"cells"`
+	// Targets are those account × Region, as "account/region", where the
+	// change is CloudFormation's or a repair.
+	Targets []string `json:"targets,omitempty"`
+	Before  any      `json:"before,omitempty"`
+	After   any      `json:"after,omitempty"`
+	// Undo is the command or step that takes the change back.
+	Undo string `json:"undo,omitempty"`
+}
+
+// Skip is something the plan leaves alone, and why.
+type Skip struct {
+	Account     string `json:"account"`
+	AccountName string `json:"account_name"`
+	Region      string `json:"region"`
+	Control     string `json:"control"`
+	Reason      string `json:"reason"`
+	// Blocked says that the rollout should have reached it but cannot: the
+	// run ends with "could not finish".
+	Blocked bool `json:"blocked"`
+}
+
+// Plan is everything a rollout would do, in the order in which it would.
+type Plan struct {
+	Schema       string    `json:"schema"`
+	GeneratedAt  time.Time `json:"generated_at"`
+	ToolVersion  string    `json:"tool_version"`
+	Organization string    `json:"organization"`
+	Accounts     int       `json:"accounts"` // that the plan covers
+	Regions      []string  `json:"regions"`
+	Changes      []Change  `json:"changes"`
+	Skipped      []Skip    `json:"skipped"`
+	Notes        []string  `json:"notes"`
+}
+
+// Blocked counts what the rollout should have reached but cannot.
+func (p Plan) Blocked() int {
+	n := 0
+	for _, s := range p.Skipped {
+		if s.Blocked {
+			n++
+		}
+	}
+	return n
+}
+
+// Outcome is what became of one change.
+type Outcome struct {
+	Change  Change        `json:"change"`
+	Err     string        `json:"error,omitempty"` // "" when done
+	Hint    string        `json:"hint,omitempty"`
+	Took    time.Duration `json:"took_ns"`
+	Skipped bool          `json:"skipped,omitempty"` // not begun, because an earlier stage failed
+	// Failures are the accounts × Regions where a change that reaches many
+	// did not succeed, with AWS's reason.
+	Failures []Failure `json:"failures,omitempty"`
+}
+
+// Failure is one account × Region where a change did not succeed.
+type Failure struct {
+	Account     string `json:"account"`
+	AccountName string `json:"account_name"`
+	Region      string `json:"region"`
+	Status      string `json:"status"` // as AWS gives it, e.g. "FAILED"
+	Reason      string `json:"reason"` // as AWS gives it
+	Fix         string `json:"fix"`
+}
+
+// Result is what a rollout did.
+type Result struct {
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// Failed counts the changes that failed or were not begun.
+func (r Result) Failed() int {
+	n := 0
+	for _, o := range r.Outcomes {
+		if o.Err != "" || o.Skipped || len(o.Failures) > 0 {
+			n++
+		}
+	}
+	return n
+}
