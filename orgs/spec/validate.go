@@ -1,0 +1,374 @@
+package spec
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/orgguard/orgguard/orgs"
+)
+
+// The shapes of values. The schema has the same patterns, and a test compares
+// them, so they are kept to what Go and ECMAScript read alike (\s they do not).
+const (
+	accountPattern = `^[0-9]{12}$`
+	// accountRefPattern: an account number or a name; a name is told from a
+	// mistyped number by having something besides digits and dashes.
+	accountRefPattern = `^([0-9]{12}|[\s\S]*[^0-9-][\s\S]*)$`
+	filledPattern     = `[^ \t\r\n]`
+	emailPattern      = `^[^ \t\r\n@]+@[^ \t\r\n@]+\.[^ \t\r\n@.]+$`
+
+	// rolePattern: a role's name, with its path if it has one. IAM admits more
+	// characters in a path; those mean something in a policy (?, ${) or occur
+	// nowhere.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names
+	rolePattern     = `^/?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$`
+	rolesPattern    = `^/?([A-Za-z0-9_+=,.@*-]+/)*[A-Za-z0-9_+=,.@*-]{1,64}$`
+	exactPattern    = `^[^*]*$`
+	specificPattern = `^([*/]*[^*/]){3}`
+
+	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+	externalIDPattern = `^[A-Za-z0-9_+=,.@:/-]{2,}$`
+	actionPattern     = `^[a-z0-9-]+:[A-Za-z0-9*?]+$`
+
+	// Slack's ids, which are not the names people see.
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html
+	workspacePattern = `^[TE][0-9A-Z]{2,254}$`
+	channelPattern   = `^[CG][0-9A-Z]{2,254}$`
+
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackSetOperationPreferences.html
+	tolerancePattern  = `^(0|[1-9][0-9]{0,5}|([0-9]|[1-9][0-9]|100)%)$`
+	concurrentPattern = `^([1-9][0-9]{0,5}|([1-9]|[1-9][0-9]|100)%)$`
+)
+
+const (
+	maxEmail      = 254
+	maxExternalID = 1224
+)
+
+var (
+	accountShape    = regexp.MustCompile(accountPattern)
+	accountRefShape = regexp.MustCompile(accountRefPattern)
+	filledShape     = regexp.MustCompile(filledPattern)
+	emailShape      = regexp.MustCompile(emailPattern)
+	roleShape       = regexp.MustCompile(rolePattern)
+	rolesShape      = regexp.MustCompile(rolesPattern)
+	exactShape      = regexp.MustCompile(exactPattern)
+	specificShape   = regexp.MustCompile(specificPattern)
+	externalIDShape = regexp.MustCompile(externalIDPattern)
+	actionShape     = regexp.MustCompile(actionPattern)
+	workspaceShape  = regexp.MustCompile(workspacePattern)
+	channelShape    = regexp.MustCompile(channelPattern)
+	toleranceShape  = regexp.MustCompile(tolerancePattern)
+	concurrentShape = regexp.MustCompile(concurrentPattern)
+)
+
+// checker checks a decoded configuration and finds the places in its file.
+type checker struct {
+	*decoder
+	root  *yaml.Node
+	known Known
+}
+
+// says reports whether the file has the path.
+func (c *checker) says(path string) bool {
+	_, ok := lookup(c.root, path)
+	return ok
+}
+
+// problem reports a problem at the path or, where the file does not have it, at
+// what is around it.
+func (c *checker) problem(path, format string, args ...any) {
+	c.report(c.root, path, fmt.Sprintf(format, args...))
+}
+
+// required reports a missing or blank text.
+func (c *checker) required(path, key, value string) {
+	switch at := path + "." + key; {
+	case !c.says(at):
+		c.problem(at, "%s is missing", key)
+	case !filledShape.MatchString(value):
+		c.problem(at, "%s is empty", key)
+	}
+}
+
+// accountOrOU reports an entry that does not name exactly one of the two.
+func (c *checker) accountOrOU(path, account, ou string, names ...string) {
+	hasAccount, hasOU := c.says(path+".account"), c.says(path+".ou")
+	switch {
+	case hasAccount && hasOU:
+		c.problem(path, "account and ou are both given; want exactly one of them")
+	case !hasAccount && !hasOU:
+		c.problem(path, "account or ou is missing; want exactly one of them")
+	}
+	if hasAccount && !slices.Contains(names, account) {
+		c.required(path, "account", account)
+		if account != "" && !accountRefShape.MatchString(account) {
+			c.problem(path+".account", "%s is neither an account number (12 digits) nor a name", quote(account))
+		}
+	}
+	if hasOU {
+		c.required(path, "ou", ou)
+	}
+}
+
+// each checks the items of a list: none may be blank or be there twice.
+func (c *checker) each(path string, list []string, check func(path, item string)) {
+	seen := make(map[string]bool, len(list))
+	for i, item := range list {
+		if c.full() {
+			return
+		}
+		at := fmt.Sprintf("%s[%d]", path, i)
+		switch {
+		case !filledShape.MatchString(item):
+			c.problem(at, "an item is empty")
+		case seen[item]:
+			c.problem(at, "%s is here twice", quote(item))
+		case check != nil:
+			check(at, item)
+		}
+		seen[item] = true
+	}
+}
+
+func (c *Config) validate(v *checker) {
+	switch {
+	case !v.says("version"):
+		v.problem("version", "version is missing; write version: 1")
+	case c.Version != 1:
+		v.problem("version", "unknown version %d; this orgguard reads version 1", c.Version)
+	}
+	c.Organization.validate(v, "organization")
+	c.validateRegions(v)
+	if c.SecurityAccount != "" && !accountShape.MatchString(c.SecurityAccount) {
+		v.problem("security_account", "%s is not an account number; want 12 digits", quote(c.SecurityAccount))
+	}
+	c.Alerts.validate(v, "alerts")
+	c.validateBaseline(v)
+	c.SCP.ProtectConfig.validate(v, "scp.protect-config")
+	c.Rollout.validate(v, "rollout")
+	for i := range c.Audit.Exemptions {
+		if v.full() {
+			return
+		}
+		c.Audit.Exemptions[i].validate(v, fmt.Sprintf("audit.exemptions[%d]", i))
+	}
+}
+
+func (o *Organization) validate(v *checker, path string) {
+	v.role(path+".access_role", o.AccessRole, roleShape)
+	if id := o.ExternalID; id != "" && (len(id) > maxExternalID || !externalIDShape.MatchString(id)) {
+		v.problem(path+".external_id", "%s is not an external id; want 2 to %d of A-Z a-z 0-9 _ + = , . @ : / -", quote(id), maxExternalID)
+	}
+	for i, e := range o.Exclude {
+		if v.full() {
+			return
+		}
+		at := fmt.Sprintf("%s.exclude[%d]", path, i)
+		v.accountOrOU(at, e.Account, e.OU)
+		v.required(at, "reason", e.Reason)
+	}
+}
+
+// role reports what is not the name of a role.
+func (c *checker) role(path, role string, shape *regexp.Regexp) {
+	switch {
+	case shape.MatchString(role):
+	case strings.HasPrefix(role, "arn:"):
+		c.problem(path, "%s is an ARN; want the role's name, with its path if it has one", quote(role))
+	default:
+		c.problem(path, "%s is not a role name; want 1 to 64 of A-Z a-z 0-9 _ + = , . @ - after an optional path", quote(role))
+	}
+}
+
+// partitionIDs are the partitions in whose tables Regions are looked up.
+var partitionIDs = []string{"aws", "aws-cn", "aws-us-gov"}
+
+// regions are all Regions that the file may name.
+func (k Known) regions() []string {
+	if k.Partition.ID != "" {
+		return k.Partition.All()
+	}
+	var all []string
+	for _, id := range partitionIDs {
+		all = append(all, orgs.PartitionOf("arn:"+id+":").All()...)
+	}
+	return all
+}
+
+// region reports a Region that there is not, or not in the partition. Regions
+// that are newer than the table are refused: a baseline that silently covers
+// one Region less because of a typing error is worse than an update.
+func (c *checker) region(path, region string, also ...string) bool {
+	good := c.known.regions()
+	if slices.Contains(good, region) || slices.Contains(also, region) {
+		return true
+	}
+	if p := orgs.PartitionOf(region); c.known.Partition.ID != "" && p.Has(region) {
+		c.problem(path, "Region %s is in partition %s; this organization is in %s", quote(region), p.ID, c.known.Partition.ID)
+		return false
+	}
+	c.problem(path, "%s", NotOneOf("Region", region, slices.Concat(also, good)))
+	return false
+}
+
+func (c *Config) validateRegions(v *checker) {
+	list := c.Regions.List
+	if list != nil && len(list) == 0 {
+		v.problem("regions", "regions is empty; list Regions, write %s or leave the key out", allEnabled)
+	}
+	first := c.HomeRegion
+	v.each("regions", list, func(path, region string) {
+		if !v.region(path, region) {
+			return
+		}
+		if first == "" {
+			first = region
+		}
+		v.samePartition(path, region, first)
+	})
+	home := c.HomeRegion
+	if home == "" || !v.region("home_region", home) {
+		return
+	}
+	unread := slices.Contains(list, "") // reported; it may have meant this one
+	if len(list) > 0 && !unread && !slices.Contains(list, home) {
+		v.problem("home_region", "home_region %s is not in regions; add it there or choose one of %s", quote(home), clip(strings.Join(list, ", ")))
+	}
+}
+
+// samePartition reports Regions of two partitions: no organization has both.
+func (c *checker) samePartition(path, region, first string) {
+	p, want := orgs.PartitionOf(region), orgs.PartitionOf(first)
+	if want.Has(first) && p.ID != want.ID {
+		c.problem(path, "Region %s is in partition %s but %s is in %s; an organization is in one partition", quote(region), p.ID, quote(first), want.ID)
+	}
+}
+
+func (a *Alerts) validate(v *checker, path string) {
+	if modes := []string{string(Central), string(Local)}; !slices.Contains(modes, string(a.Mode)) {
+		v.problem(path+".mode", "%s", NotOneOf("mode", string(a.Mode), modes))
+	}
+	v.each(path+".email", a.Email, func(at, email string) {
+		if len(email) > maxEmail || !emailShape.MatchString(email) {
+			v.problem(at, "%s is not an email address", quote(email))
+		}
+	})
+	a.Slack.validate(v, path+".slack")
+}
+
+func (s *Slack) validate(v *checker, path string) {
+	if s.WorkspaceID != "" && !workspaceShape.MatchString(s.WorkspaceID) {
+		v.problem(path+".workspace_id", "%s is not a Slack workspace id; want one such as T0123ABCD", quote(s.WorkspaceID))
+	}
+	if s.ChannelID != "" && !channelShape.MatchString(s.ChannelID) {
+		v.problem(path+".channel_id", "%s is not a Slack channel id; want one such as C0123ABCD, not the channel's name", quote(s.ChannelID))
+	}
+	// A value that could not be read has been reported: it is not missing.
+	switch {
+	case s.WorkspaceID != "" && s.ChannelID == "":
+		v.problem(path+".channel_id", "channel_id is missing; Slack needs both workspace_id and channel_id")
+	case s.WorkspaceID == "" && s.ChannelID != "":
+		v.problem(path+".workspace_id", "workspace_id is missing; Slack needs both workspace_id and channel_id")
+	}
+}
+
+// validateBaseline goes by the file and not by the map, for its order and for
+// the place of each key.
+func (c *Config) validateBaseline(v *checker) {
+	block, ok := lookup(v.root, "baseline")
+	if !ok {
+		return
+	}
+	for k, val := range pairs(block) {
+		if v.full() {
+			return
+		}
+		if v.bad[k] {
+			continue
+		}
+		id := k.Value
+		if v.known.Controls != nil && !slices.Contains(v.known.Controls, id) {
+			v.note(k, "%s", NotOneOf("control", id, v.known.Controls))
+			continue
+		}
+		control := c.Baseline[id]
+		if v.known.Settings == nil || control.node == nil {
+			continue
+		}
+		if settings := v.known.Settings(id); settings != nil {
+			v.settings(control, settings)
+			continue
+		}
+		for key := range pairs(val) {
+			if key.Value != enabledKey && !v.bad[key] {
+				v.note(key, "unknown key %s: %s has no settings; write true or false", quote(key.Value), id)
+			}
+		}
+	}
+}
+
+func (p *ProtectConfig) validate(v *checker, path string) {
+	if len(p.Attach) == 0 {
+		v.problem(path+".attach", "attach is empty; name roots or OUs, or write enabled: false")
+	}
+	v.each(path+".attach", p.Attach, nil)
+	v.each(path+".exempt_roles", p.ExemptRoles, v.exempt)
+	v.each(path+".break_glass_roles", p.BreakGlassRoles, v.exempt)
+	v.each(path+".extra_actions", p.ExtraActions, func(at, action string) {
+		if !actionShape.MatchString(action) {
+			v.problem(at, "%s is not an action; want one such as config:DeleteConfigRule", quote(action))
+		}
+	})
+}
+
+// exempt reports a pattern of role names that is none, or that so many roles
+// match that the policy would protect nothing.
+func (c *checker) exempt(path, role string) {
+	switch {
+	case !rolesShape.MatchString(role):
+		c.role(path, role, rolesShape)
+	case !exactShape.MatchString(role) && !specificShape.MatchString(role):
+		c.problem(path, "%s would exempt nearly every role; want at least 3 characters besides *", quote(role))
+	}
+}
+
+func (r *Rollout) validate(v *checker, path string) {
+	for i, wave := range r.Waves {
+		if v.full() {
+			return
+		}
+		at := fmt.Sprintf("%s.waves[%d]", path, i)
+		if len(wave) == 0 {
+			v.problem(at, "the wave is empty; name OUs")
+		}
+		v.each(at, wave, nil)
+	}
+	if !toleranceShape.MatchString(r.FailureTolerance) {
+		v.problem(path+".failure_tolerance", "%s is no tolerance; want a number of accounts such as 3 or a share such as 5%%", quote(r.FailureTolerance))
+	}
+	if !concurrentShape.MatchString(r.MaxConcurrent) {
+		v.problem(path+".max_concurrent", "%s is no concurrency; want a number of accounts such as 10 or a share such as 100%%, not 0", quote(r.MaxConcurrent))
+	}
+}
+
+func (e *Exemption) validate(v *checker, path string) {
+	v.accountOrOU(path, e.Account, e.OU, "*")
+	if e.Region == "" {
+		v.problem(path+".region", "region is empty")
+	} else {
+		v.region(path+".region", e.Region, "global", "*")
+	}
+	v.required(path, "control", e.Control)
+	if known := v.known.Controls; e.Control != "" && e.Control != "*" && known != nil && !slices.Contains(known, e.Control) {
+		v.problem(path+".control", "%s", NotOneOf("control", e.Control, slices.Concat([]string{"*"}, known)))
+	}
+	v.required(path, "reason", e.Reason)
+	if at := path + ".until"; !v.says(at) {
+		v.problem(at, "until is missing; an exemption ends, so write the last day such as 2027-03-31")
+	}
+}
