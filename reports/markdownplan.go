@@ -1,0 +1,97 @@
+package reports
+
+import (
+	"cmp"
+	"io"
+	"strings"
+
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+// markdownPlan writes a plan for the pull request that asks for it.
+func markdownPlan(w io.Writer, _ Style, p plan.Plan) error {
+	var m markdown
+	m.line("## orgguard plan")
+	m.line("**%s**", md(planVerdict(p)+"."))
+	m.line("%s", md(strings.Join(planScope(p), ", ")))
+	for _, stage := range byStage(p.Changes) {
+		var rows [][]string
+		for _, c := range stage.changes {
+			diff := ""
+			if c.Verb == plan.Repair || c.Verb == plan.Update {
+				diff = difference(c)
+			}
+			rows = append(rows, append(mdChange(c), md(c.Why), md(diff)))
+		}
+		m.line("### %s", md(stage.title()))
+		m.table([]string{"Verb", "What", "Account", "Region", "Account × Region", "Why", "Was → will be"}, rows)
+	}
+	if groups := skipped(p.Skipped); len(groups) > 0 {
+		var rows [][]string
+		for _, s := range groups {
+			how := "left alone"
+			if s.blocked {
+				how = "**cannot reach**"
+			}
+			rows = append(rows, []string{
+				how, mdAccount(s.account, s.name, ""), md(s.regions), md(s.controls), md(s.reason),
+			})
+		}
+		m.line("### Skipped")
+		m.table([]string{"Skipped", "Account", "Region", "Control", "Reason"}, rows)
+	}
+	if len(p.Notes) > 0 {
+		m.line("### Notes")
+		for _, n := range p.Notes {
+			m.line("- %s", md(n))
+		}
+	}
+	return m.flush(w)
+}
+
+func mdChange(c plan.Change) []string {
+	return []string{
+		md(string(c.Verb)), code(cmp.Or(c.Resource, c.Control)), mdAccount(c.Account, c.AccountName, ""),
+		md(c.Region), cells(c.Cells),
+	}
+}
+
+// markdownResult writes what a rollout did, what failed first.
+func markdownResult(w io.Writer, _ Style, r plan.Result) error {
+	var m markdown
+	groups := groupOutcomes(r)
+	word, text := groups.verdict()
+	m.line("## orgguard rollout: %s", word)
+	m.line("**%s**", md(text))
+	for _, o := range groups.failed {
+		m.line("### Failed: %s", md(changeWords(o.Change)))
+		if o.Err != "" {
+			m.line("Error: %s", md(o.Err))
+		}
+		if o.Hint != "" {
+			m.line("Do: %s", mdDo(o.Hint))
+		}
+		var rows [][]string
+		for _, f := range o.Failures {
+			rows = append(rows, []string{
+				mdAccount(f.Account, f.AccountName, ""), md(f.Region), md(f.Status), md(f.Reason), mdDo(f.Fix),
+			})
+		}
+		m.table([]string{"Account", "Region", "Status", "Reason", "Fix"}, rows)
+	}
+	m.outcomes("Not begun, because an earlier stage failed", groups.notBegun)
+	m.outcomes("Done", groups.done)
+	return m.flush(w)
+}
+
+func (m *markdown) outcomes(title string, outcomes []plan.Outcome) {
+	if len(outcomes) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, o := range outcomes {
+		rows = append(rows, mdChange(o.Change))
+	}
+	m.line("### %s", title)
+	m.table([]string{"Verb", "What", "Account", "Region", "Account × Region"}, rows)
+}
