@@ -1,0 +1,195 @@
+package baseline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// Findings turns what was inspected into findings. sets is what CloudFormation
+// says of the stack sets, nil when nobody asked; where it disagrees with the
+// accounts, the findings say so.
+func (b *Baseline) Findings(inspected []Inspection, sets StackSets) []finding.Finding {
+	var out []finding.Finding
+	seen := map[string]bool{}
+	for _, in := range inspected {
+		for _, f := range b.findingsOf(in, sets) {
+			// A cell that could not be looked at has one reason, not one for
+			// each resource of a control.
+			if f.Resource == "" {
+				key := strings.Join([]string{f.Account, f.Region, f.Control, string(f.Status), f.Reason}, "\x00")
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
+			}
+			out = append(out, f)
+		}
+	}
+	out = append(out, b.disagreements(inspected, sets)...)
+	finding.Sort(out)
+	return out
+}
+
+// findingsOf turns one inspection into its findings.
+func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
+	c := b.control(in.Resource.Control)
+	base := finding.Finding{
+		Account: string(in.Account.ID), AccountName: in.Account.Name, OUPath: in.Account.OUPath,
+		Region: label(in.Resource, in.Region), Control: c.ID, Severity: c.Severity,
+	}
+	one := func(status finding.Status, reason string) []finding.Finding {
+		base.Status, base.Reason = status, reason
+		return []finding.Finding{base}
+	}
+	switch {
+	case in.Account.Excluded != "":
+		return one(finding.Exempt, "excluded by the configuration: "+in.Account.Excluded)
+	case in.Off != "":
+		return one(finding.NotApplicable, in.Off)
+	case in.Err != nil:
+		base.Fix = b.whyNot(in)
+		return one(finding.NotAssessed, reasonOf(in.Err))
+	case len(in.Mismatches) == 0:
+		base.Resource = in.Resource.label()
+		return one(finding.InSync, "as configured")
+	}
+	base.Resource = in.Resource.label()
+	current := sets.says(in) == "CURRENT"
+	out := make([]finding.Finding, len(in.Mismatches))
+	for i, m := range in.Mismatches {
+		f := base
+		f.Status, f.Reason, f.Expected, f.Actual = finding.Drift, m.Reason, m.Expected, m.Actual
+		f.Fix = m.Manual
+		if f.Fix == "" {
+			f.Fix = "orgguard rollout"
+		}
+		if current {
+			f.Reason += "; CloudFormation says CURRENT"
+		}
+		out[i] = f
+	}
+	return out
+}
+
+// reasonOf shortens an SDK error to what an operator needs: what was done, AWS's
+// code and AWS's words.
+func reasonOf(err error) string {
+	text := err.Error()
+	if c := code(err); c != "" {
+		what, _, _ := strings.Cut(text, ": operation error")
+		what, _, _ = strings.Cut(what, ": failed to refresh cached credentials")
+		_, words, ok := strings.Cut(text, c+": ")
+		if !ok {
+			words = ""
+		}
+		return strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", what, c, words), ": ")
+	}
+	return text
+}
+
+// whyNot is the next step when an account could not be looked at.
+func (b *Baseline) whyNot(in Inspection) string {
+	switch {
+	case errors.Is(in.Err, context.Canceled) || errors.Is(in.Err, context.DeadlineExceeded):
+		return "run the audit again"
+	case strings.HasPrefix(in.Err.Error(), "assume role"):
+		return fmt.Sprintf("check that role %s exists in account %s and trusts this caller, or exclude the account with a reason", b.Config.Organization.AccessRole, in.Account.ID)
+	case strings.Contains(code(in.Err), "AccessDenied"):
+		return "let the access role do this; `orgguard permissions` prints what an audit needs"
+	}
+	return "run the audit again; if it stays, see the reason"
+}
+
+// disagreements are stack instances of which CloudFormation does not say CURRENT
+// although the account holds everything they deploy, so that the accounts' own
+// findings do not show them.
+func (b *Baseline) disagreements(inspected []Inspection, sets StackSets) []finding.Finding {
+	if sets == nil {
+		return nil
+	}
+	type key struct {
+		unit    string
+		account orgs.AccountID
+		region  string
+	}
+	clean := map[key]bool{}
+	at := map[key]Inspection{}
+	var order []key
+	for _, in := range inspected {
+		if in.unit == nil || !in.unit.everywhere() || in.Account.Excluded != "" || in.Off != "" || in.Err != nil {
+			continue
+		}
+		k := key{in.unit.ID, in.Account.ID, in.Region}
+		if _, ok := at[k]; !ok {
+			at[k], clean[k] = in, true
+			order = append(order, k)
+		}
+		clean[k] = clean[k] && len(in.Mismatches) == 0
+	}
+	var out []finding.Finding
+	for _, k := range order {
+		in := at[k]
+		status := sets.says(in)
+		if !clean[k] || status == "" || status == "CURRENT" {
+			continue
+		}
+		inst := sets[in.unit.ID].Instances[instanceKey(in.Account.ID, in.Region)]
+		out = append(out, finding.Finding{
+			Account: string(in.Account.ID), AccountName: in.Account.Name, OUPath: in.Account.OUPath,
+			Region: in.Region, Control: in.Resource.Control, Severity: finding.Low, Status: finding.Drift,
+			Resource: "stack instance of " + in.unit.Stack,
+			Reason:   "CloudFormation says " + status + " although everything it deploys is in place",
+			Expected: "CURRENT", Actual: strings.TrimSpace(status + " " + inst.Reason), Fix: "orgguard rollout",
+		})
+	}
+	return out
+}
+
+// Exempt marks drift that the configuration accepts. An exemption that has ended
+// leaves the drift as it is and says so.
+func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Finding, now time.Time) {
+	for i := range fs {
+		f := &fs[i]
+		if f.Status != finding.Drift {
+			continue
+		}
+		for _, e := range exemptions {
+			if !covers(e, org, *f) {
+				continue
+			}
+			if e.Until.Over(now) {
+				f.Reason += fmt.Sprintf("; its exemption ended on %s (%s)", e.Until, e.Reason)
+				continue
+			}
+			f.Status = finding.Exempt
+			f.Reason += fmt.Sprintf("; accepted until %s: %s", e.Until, e.Reason)
+			if e.Owner != "" {
+				f.Reason += " (" + e.Owner + ")"
+			}
+			f.Fix = ""
+			break
+		}
+	}
+}
+
+// covers says whether an exemption is about the finding.
+func covers(e spec.Exemption, org *orgs.Organization, f finding.Finding) bool {
+	any := func(want, have string) bool { return want == "*" || want == have }
+	if !any(e.Control, f.Control) || !any(e.Region, f.Region) {
+		return false
+	}
+	if e.OU != "" {
+		ou, err := org.FindOU(e.OU)
+		a, ok := org.Account(orgs.AccountID(f.Account))
+		return err == nil && ok && org.Under(a.Parent, ou.ID)
+	}
+	return slices.Contains([]string{"*", f.Account, f.AccountName}, e.Account)
+}

@@ -1,0 +1,307 @@
+package baseline
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// Baseline is the configuration applied to one organization: which units there
+// are, with which templates and parameters, for which accounts and Regions.
+type Baseline struct {
+	Config   *spec.Config
+	Org      *orgs.Organization
+	Home     string         // home Region
+	Security orgs.AccountID // security account
+	// Regions of the baseline, sorted; with AllEnabled those that are on in
+	// every account, to which each account adds what it has enabled.
+	Regions    []string
+	AllEnabled bool
+	// Accounts is every account of the organization, those left out with
+	// their reason.
+	Accounts []orgs.Selected
+	// Notes are choices that were made because the configuration is silent.
+	Notes []string
+
+	units    []*composed
+	controls []Control      // those that are on
+	settings map[string]any // by control id
+}
+
+// Resolve applies a configuration to an organization. fallbackRegion is the
+// Region of the AWS configuration, for a configuration that names none. Every
+// problem is reported at once.
+func Resolve(cfg *spec.Config, org *orgs.Organization, fallbackRegion string) (*Baseline, error) {
+	b := &Baseline{Config: cfg, Org: org, settings: map[string]any{}}
+	var problems []error
+	problems = append(problems, b.resolveRegions(fallbackRegion), b.resolveSecurity(), b.resolveAccounts())
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	if err := b.resolveControls(); err != nil {
+		return nil, err
+	}
+	return b, b.compose()
+}
+
+func (b *Baseline) resolveRegions(fallback string) error {
+	cfg, part := b.Config, b.Org.Partition
+	b.AllEnabled = cfg.Regions.AllEnabled
+	b.Home = cfg.HomeRegion
+	if b.Home == "" {
+		b.Home = fallback
+	}
+	switch {
+	case b.AllEnabled:
+		b.Regions = slices.Clone(part.Default)
+		if b.Home == "" {
+			b.Home = part.GlobalRegion
+		}
+	case len(cfg.Regions.List) > 0:
+		b.Regions = slices.Clone(cfg.Regions.List)
+		if b.Home == "" || !slices.Contains(b.Regions, b.Home) {
+			b.Home = b.Regions[0]
+		}
+	default:
+		if b.Home == "" {
+			b.Home = part.GlobalRegion
+		}
+		b.Regions = []string{b.Home}
+		if b.Home != part.GlobalRegion {
+			b.Regions = append(b.Regions, part.GlobalRegion)
+		}
+		b.Notes = append(b.Notes, fmt.Sprintf("the configuration names no Regions: taking %s", joinAnd(b.Regions)))
+	}
+	slices.Sort(b.Regions)
+	b.Regions = slices.Compact(b.Regions)
+	for _, r := range append(slices.Clone(b.Regions), b.Home) {
+		if orgs.PartitionOf(r).ID != part.ID {
+			return fmt.Errorf("region %s is not in the organization's partition %s", r, part.ID)
+		}
+	}
+	return nil
+}
+
+func (b *Baseline) resolveSecurity() error {
+	if b.Config.SecurityAccount == "" {
+		b.Security = b.Org.ManagementAccount
+		b.Notes = append(b.Notes, fmt.Sprintf("the configuration names no security_account: the log bucket and the alerts go to the management account %s", b.Security))
+		return nil
+	}
+	a, err := b.Org.FindAccount(b.Config.SecurityAccount)
+	if err != nil {
+		return fmt.Errorf("security_account: %w", err)
+	}
+	if a.State != orgs.StateActive {
+		return fmt.Errorf("security_account: account %s (%s) is %s", a.ID, a.Name, a.State)
+	}
+	b.Security = a.ID
+	return nil
+}
+
+func (b *Baseline) resolveAccounts() error {
+	sel := orgs.Selector{}
+	for _, e := range b.Config.Organization.Exclude {
+		sel.Exclude = append(sel.Exclude, orgs.Exclusion{Account: e.Account, OU: e.OU, Reason: e.Reason})
+	}
+	var err error
+	if b.Accounts, err = b.Org.Select(sel, nil); err != nil {
+		return fmt.Errorf("organization: %w", err)
+	}
+	for _, a := range b.Accounts {
+		if a.ID == b.Security && a.Excluded != "" {
+			return fmt.Errorf("organization: the security account %s is excluded (%s), but the alerts and the log bucket live in it", a.ID, a.Excluded)
+		}
+	}
+	return nil
+}
+
+func (b *Baseline) resolveControls() error {
+	for _, c := range controls {
+		on := c.Default
+		entry, given := b.Config.Baseline[c.ID]
+		if given {
+			on = entry.Enabled
+		}
+		if !on {
+			continue
+		}
+		if c.settings != nil {
+			s := c.settings()
+			if given {
+				if err := entry.Decode(s).Err(); err != nil {
+					return err
+				}
+			}
+			b.settings[c.ID] = s
+		}
+		b.controls = append(b.controls, c)
+	}
+	return nil
+}
+
+// values are the parameters of all templates.
+func (b *Baseline) values() map[string]string {
+	part := b.Org.Partition
+	v := map[string]string{
+		"OrganizationId":      b.Org.ID,
+		"ManagementAccountId": string(b.Org.ManagementAccount),
+		"SecurityAccountId":   string(b.Security),
+		"LogBucketName":       b.LogBucket(),
+		"AlertBusArn":         fmt.Sprintf("arn:%s:events:%s:%s:event-bus/orgguard-alerts", part.ID, b.Home, b.Security),
+	}
+	for _, c := range b.controls {
+		if c.params != nil {
+			for k, x := range c.params(b.settings[c.ID], b) {
+				v[k] = x
+			}
+		}
+	}
+	return v
+}
+
+// LogBucket is the name of the organization's log bucket.
+func (b *Baseline) LogBucket() string {
+	if s, ok := b.settings["config-delivery"].(*DeliverySettings); ok && s.Bucket != "" {
+		return s.Bucket
+	}
+	return fmt.Sprintf("orgguard-config-%s-%s", b.Security, b.Home)
+}
+
+// adopts says whether recorders of others are brought in line.
+func (b *Baseline) adopts() bool {
+	s, ok := b.settings["config-recorder"].(*RecorderSettings)
+	return ok && s.Existing == "adopt"
+}
+
+func (b *Baseline) compose() error {
+	mode := b.Config.Alerts.Mode
+	var fragments []fragment
+	for _, c := range b.controls {
+		for _, p := range c.parts {
+			if p.mode != "" && p.mode != mode {
+				continue
+			}
+			f, err := loadFragment(c.ID, p.unit, p.file)
+			if err != nil {
+				return err
+			}
+			if c.extend != nil {
+				c.extend(&f, b)
+			}
+			fragments = append(fragments, f)
+		}
+	}
+	for _, u := range units {
+		if u.mode != "" && u.mode != mode {
+			continue
+		}
+		c, err := compose(u, fragments, b.values())
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			b.units = append(b.units, c)
+		}
+	}
+	return nil
+}
+
+// Controls returns the ids of the controls that are on.
+func (b *Baseline) Controls() []string {
+	ids := make([]string, len(b.controls))
+	for i, c := range b.controls {
+		ids[i] = c.ID
+	}
+	return ids
+}
+
+// control returns a control by id.
+func (b *Baseline) control(id string) Control {
+	return b.controls[slices.IndexFunc(b.controls, func(c Control) bool { return c.ID == id })]
+}
+
+// Template is a rendered template of the baseline.
+type Template struct {
+	Name       string            // of the stack or stack set
+	Body       string            // YAML
+	Parameters map[string]string // what it is deployed with
+	Controls   []string          // that have a part in it
+}
+
+// Templates returns every template that a rollout would deploy.
+func (b *Baseline) Templates() []Template {
+	var out []Template
+	for _, u := range b.units {
+		out = append(out, Template{Name: u.Stack, Body: u.body, Parameters: u.params, Controls: u.controls})
+	}
+	return out
+}
+
+// unitRegions are the Regions in which a unit lives in an account where the
+// given Regions are on.
+func (b *Baseline) unitRegions(u unit, on []string) []string {
+	switch u.place {
+	case everyRegion:
+		return on
+	case globalOfEach:
+		return []string{b.Org.Partition.GlobalRegion}
+	case alertsOfEach:
+		all := append(slices.Clone(on), b.Org.Partition.GlobalRegion)
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	return []string{b.Home}
+}
+
+// has says whether the unit lives in the account at all.
+func (b *Baseline) has(u unit, id orgs.AccountID) bool {
+	switch u.place {
+	case securityOnly:
+		return id == b.Security
+	case managementOnly:
+		return id == b.Org.ManagementAccount
+	}
+	return true
+}
+
+func joinAnd(list []string) string {
+	switch len(list) {
+	case 0:
+		return "none"
+	case 1:
+		return list[0]
+	}
+	out := list[0]
+	for _, s := range list[1 : len(list)-1] {
+		out += ", " + s
+	}
+	return out + " and " + list[len(list)-1]
+}
+
+// Fragments returns a control's own parts: as YAML, named control.unit.
+func (b *Baseline) Fragments(control string) ([]Template, error) {
+	var out []Template
+	for _, c := range b.controls {
+		if c.ID != control {
+			continue
+		}
+		for _, p := range c.parts {
+			if p.mode != "" && p.mode != b.Config.Alerts.Mode {
+				continue
+			}
+			f, err := loadFragment(c.ID, p.unit, p.file)
+			if err != nil {
+				return nil, err
+			}
+			if c.extend != nil {
+				c.extend(&f, b)
+			}
+			out = append(out, Template{Name: c.ID + "." + p.unit, Body: f.template.body(), Controls: []string{c.ID}})
+		}
+	}
+	return out, nil
+}

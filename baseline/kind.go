@@ -1,0 +1,147 @@
+package baseline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/orgguard/orgguard/orgs/access"
+)
+
+// kind is what orgguard knows about a CloudFormation resource type: how to look
+// at such a resource with the service's own API, how to compare it with what a
+// template says, and how to put it right.
+type kind struct {
+	// noun is how people call it, e.g. "rule".
+	noun string
+	// nameProp is the property that holds the resource's name; "" when it
+	// has none of its own.
+	nameProp string
+	// attributes gives Ref and attributes by format: {name}, {account}, …
+	attributes map[string]string
+	// global says that the resource has no Region.
+	global bool
+
+	// observe returns the resource's live state; nil when it does not exist.
+	observe func(ctx context.Context, s site, r Resource) (any, error)
+	// compare is pure. It is not called for a resource that does not exist.
+	compare func(r Resource, state any) []Mismatch
+	// repair makes the resource as the template says, whatever it is now.
+	repair func(ctx context.Context, s site, r Resource, state any) error
+	// finish does what can only be done when the other resources of the cell
+	// are in place; nil for most.
+	finish func(ctx context.Context, s site, r Resource) error
+}
+
+// site is where a resource is looked at or put right.
+type site struct {
+	*access.Pool
+	at access.At
+}
+
+// Mismatch is one way in which a resource is not as its template says.
+type Mismatch struct {
+	Reason   string
+	Expected any
+	Actual   any
+	// Manual is what a person must do, where no API call of orgguard's can
+	// put it right; "" when a rollout does.
+	Manual string
+	// Verb is the plan's word for putting it right; "" means repair.
+	Verb string
+}
+
+// label is how findings and plans call a resource: "rule orgguard-config-change".
+func (r Resource) label() string {
+	k := kinds[r.Type]
+	name := r.LogicalID
+	if k.nameProp != "" {
+		name = r.str(k.nameProp)
+		if i := strings.LastIndexAny(name, ":/"); i >= 0 && strings.HasPrefix(name, "arn:") {
+			name = name[i+1:]
+		}
+	}
+	return k.noun + " " + name
+}
+
+// kinds are the resource types that controls may deploy.
+var kinds map[string]kind
+
+func init() {
+	// Set here and not where it is declared: the functions of a kind read the
+	// table themselves, which Go takes for a cycle of initialisation.
+	kinds = map[string]kind{
+		"AWS::Config::ConfigurationRecorder": recorderKind,
+		"AWS::Config::DeliveryChannel":       channelKind,
+		"AWS::Events::Rule":                  ruleKind,
+		"AWS::Events::EventBus":              busKind,
+		"AWS::Events::EventBusPolicy":        busPolicyKind,
+		"AWS::SNS::Topic":                    topicKind,
+		"AWS::SNS::TopicPolicy":              topicPolicyKind,
+		"AWS::SNS::Subscription":             subscriptionKind,
+		"AWS::SQS::Queue":                    queueKind,
+		"AWS::SQS::QueuePolicy":              queuePolicyKind,
+		"AWS::S3::Bucket":                    bucketKind,
+		"AWS::S3::BucketPolicy":              bucketPolicyKind,
+		"AWS::IAM::Role":                     roleKind,
+		"AWS::KMS::Key":                      keyKind,
+		"AWS::KMS::Alias":                    aliasKind,
+		"AWS::StepFunctions::StateMachine":   stateMachineKind,
+	}
+}
+
+// code returns an error's AWS error code; "" when it has none.
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// notFound says whether an error means that a thing does not exist. Services
+// have a code each.
+func notFound(err error) bool {
+	switch code(err) {
+	case "ResourceNotFoundException", "NotFoundException", "NotFound", "NoSuchEntity", "NoSuchEntityException", "NoSuchBucket", "NoSuchBucketPolicy",
+		"NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
+		"NoSuchConfigurationRecorderException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",
+		"AWS.SimpleQueueService.NonExistentQueue", "StateMachineDoesNotExist", "StackSetNotFoundException":
+		return true
+	}
+	return false
+}
+
+// sameJSON compares a policy or pattern as AWS gives it (text, perhaps reordered)
+// with one of a template. Lists of strings are sets in policies and patterns
+// alike, and a list of one string means the string.
+func sameJSON(want any, got string) bool {
+	var have any
+	if json.Unmarshal([]byte(got), &have) != nil {
+		return false
+	}
+	return reflect.DeepEqual(normal(want), normal(have))
+}
+
+// compact is a value as JSON without spaces.
+func compact(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// fromJSON is a value as it appears in a finding: decoded when it is JSON, the
+// text itself when it is not.
+func fromJSON(s string) any {
+	var v any
+	if json.Unmarshal([]byte(s), &v) != nil {
+		return s
+	}
+	return v
+}

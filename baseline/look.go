@@ -1,0 +1,99 @@
+package baseline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+)
+
+// Look is everything that a plan is made of: what the accounts hold and what
+// CloudFormation says.
+type Look struct {
+	Inspected []Inspection
+	Sets      StackSets
+	// TrustedAccess says whether StackSets may act in the organization.
+	TrustedAccess    bool
+	TrustedAccessErr error
+
+	stacks map[string]orgs.Outcome[stackState] // by stackKey
+}
+
+func stackKey(u *composed, id orgs.AccountID, region string) string {
+	return u.ID + "/" + instanceKey(id, region)
+}
+
+// stackPlace is a plain stack's account × Region.
+type stackPlace struct {
+	unit    *composed
+	account orgs.AccountID
+	region  string
+}
+
+// stackPlaces are all plain stacks of the baseline: the units that live once,
+// and in the management account, which stack sets never reach, those that live
+// everywhere.
+func (b *Baseline) stackPlaces(inspected []Inspection) []stackPlace {
+	var out []stackPlace
+	seen := map[string]bool{}
+	for _, in := range inspected {
+		if in.unit.everywhere() && in.Account.ID != b.Org.ManagementAccount || in.Account.Excluded != "" || in.Off != "" || in.Err != nil {
+			continue
+		}
+		if k := stackKey(in.unit, in.Account.ID, in.Region); !seen[k] {
+			seen[k] = true
+			out = append(out, stackPlace{in.unit, in.Account.ID, in.Region})
+		}
+	}
+	return out
+}
+
+// Look reads what a plan needs. Accounts and stacks that cannot be read carry
+// their error; only a broken template is an error of Look itself.
+func (b *Baseline) Look(ctx context.Context, pool *access.Pool, workers int, progress Progress) (*Look, error) {
+	l := &Look{stacks: map[string]orgs.Outcome[stackState]{}}
+	var err error
+	if l.Inspected, err = b.Inspect(ctx, pool, Filter{}, workers, progress); err != nil {
+		return nil, err
+	}
+	l.Sets = b.LoadStackSets(ctx, pool, Filter{})
+	c := b.cloud(pool)
+	desc, err := pool.CloudFormation.DescribeOrganizationsAccess(ctx, &cloudformation.DescribeOrganizationsAccessInput{CallAs: c.as}, c.at.CloudFormation)
+	switch {
+	case err != nil:
+		l.TrustedAccessErr = fmt.Errorf("ask whether StackSets may act in the organization: %w", err)
+	default:
+		l.TrustedAccess = desc.Status == types.OrganizationStatusEnabled
+	}
+	places := b.stackPlaces(l.Inspected)
+	states := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (stackState, error) {
+		return observeStack(ctx, site{Pool: pool, at: pool.In(b.Org.Partition, p.account, p.region)}, p.unit.Stack)
+	})
+	for i, p := range places {
+		l.stacks[stackKey(p.unit, p.account, p.region)] = states[i]
+	}
+	return l, nil
+}
+
+// activate lets StackSets act in the organization.
+func (c cloud) activate(ctx context.Context) error {
+	if _, err := c.pool.CloudFormation.ActivateOrganizationsAccess(ctx, &cloudformation.ActivateOrganizationsAccessInput{}, c.at.CloudFormation); err != nil {
+		return &orgs.Hinted{
+			Err:  fmt.Errorf("activate trusted access of CloudFormation StackSets: %w", err),
+			Next: "only the management account can do this: run the rollout there, or activate it once in the CloudFormation console",
+		}
+	}
+	desc, err := c.pool.CloudFormation.DescribeOrganizationsAccess(ctx, &cloudformation.DescribeOrganizationsAccessInput{CallAs: c.as}, c.at.CloudFormation)
+	if err != nil {
+		return fmt.Errorf("verify trusted access of CloudFormation StackSets: %w", err)
+	}
+	if desc.Status != types.OrganizationStatusEnabled {
+		return fmt.Errorf("trusted access of CloudFormation StackSets is %s after it was activated", aws.ToString((*string)(&desc.Status)))
+	}
+	return nil
+}

@@ -1,0 +1,453 @@
+package baseline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+// Proposal is a plan's part that concerns the baseline.
+type Proposal struct {
+	Tasks   []plan.Task
+	Skipped []plan.Skip
+	Notes   []string
+}
+
+// view is one unit in one account × Region, as it was found.
+type view struct {
+	unit    *composed
+	account orgs.Selected
+	region  string
+	ins     []Inspection
+}
+
+func (v view) first() Inspection { return v.ins[0] }
+
+// present says whether anything of the unit exists there.
+func (v view) present() bool {
+	return slices.ContainsFunc(v.ins, func(in Inspection) bool { return in.Err == nil && !in.Absent })
+}
+
+// broken returns the inspections that a rollout can put right.
+func (v view) broken() []Inspection {
+	var out []Inspection
+	for _, in := range v.ins {
+		if slices.ContainsFunc(in.Mismatches, func(m Mismatch) bool { return m.Manual == "" }) {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// err is why somebody could not look; nil when everything was seen.
+func (v view) err() error {
+	for _, in := range v.ins {
+		if in.Err != nil {
+			return in.Err
+		}
+	}
+	return nil
+}
+
+// foreign is the recorder or channel that somebody else made there, if any.
+func (v view) foreign() (name string, controlTower, yes bool) {
+	for _, in := range v.ins {
+		if n, ct, ok := foreign(in.State); ok {
+			return n, ct, true
+		}
+	}
+	return "", false, false
+}
+
+// Propose compares what was seen with what should be and says what to do. It
+// reads nothing: the tasks it returns hold the pool only to be carried out.
+func (b *Baseline) Propose(l *Look, pool *access.Pool) Proposal {
+	p := &proposer{Baseline: b, look: l, pool: pool, skipped: map[plan.Skip]bool{}}
+	p.access()
+	for _, u := range b.units {
+		p.unit(u, viewsOf(u, l.Inspected))
+	}
+	p.Proposal.Notes = append(p.Proposal.Notes, b.Notes...)
+	plan.SortTasks(p.Proposal.Tasks)
+	return p.Proposal
+}
+
+// viewsOf groups what was inspected by account × Region, in the order of the
+// inspection.
+func viewsOf(u *composed, inspected []Inspection) []view {
+	var out []view
+	index := map[string]int{}
+	for _, in := range inspected {
+		if in.unit != u {
+			continue
+		}
+		k := instanceKey(in.Account.ID, in.Region)
+		i, ok := index[k]
+		if !ok {
+			i = len(out)
+			index[k] = i
+			out = append(out, view{unit: u, account: in.Account, region: in.Region})
+		}
+		out[i].ins = append(out[i].ins, in)
+	}
+	return out
+}
+
+type proposer struct {
+	*Baseline
+	Proposal Proposal
+	look     *Look
+	pool     *access.Pool
+	skipped  map[plan.Skip]bool
+}
+
+// skip reports something left alone, once.
+func (p *proposer) skip(s plan.Skip) {
+	if !p.skipped[s] {
+		p.skipped[s] = true
+		p.Proposal.Skipped = append(p.Proposal.Skipped, s)
+	}
+}
+
+func skipOf(a orgs.Selected, region, control, reason string, blocked bool) plan.Skip {
+	return plan.Skip{Account: string(a.ID), AccountName: a.Name, Region: region, Control: control, Reason: reason, Blocked: blocked}
+}
+
+// access proposes the trusted access that stack sets need.
+func (p *proposer) access() {
+	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
+	switch {
+	case p.look.TrustedAccessErr != nil:
+		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global, Control: "all", Reason: reasonOf(p.look.TrustedAccessErr), Blocked: true})
+	case !p.look.TrustedAccess:
+		c := p.cloud(p.pool)
+		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{
+			Change: plan.Change{
+				Kind: "trusted-access", Stage: plan.Prerequisites, Verb: plan.Enable, Control: "all",
+				Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global, Resource: "trusted access of CloudFormation StackSets",
+				Why: "service-managed stack sets need it", Cells: 1, Before: "DISABLED", After: "ENABLED",
+				Undo: "aws cloudformation deactivate-organizations-access",
+			},
+			Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, c.activate(ctx) },
+		})
+	}
+}
+
+// unit proposes what one unit needs.
+func (p *proposer) unit(u *composed, views []view) {
+	var members []view
+	for _, v := range views {
+		switch {
+		case v.account.Excluded != "":
+			p.skip(skipOf(v.account, finding.Global, "all", "excluded by the configuration: "+v.account.Excluded, false))
+		case v.account.State != orgs.StateActive:
+			p.skip(skipOf(v.account, finding.Global, "all", v.first().Off, false))
+		case v.first().Off != "":
+			p.skip(skipOf(v.account, v.region, "all", v.first().Off, false))
+		case u.everywhere() && v.account.ID != p.Org.ManagementAccount:
+			members = append(members, v)
+		default:
+			p.plainStack(v)
+		}
+	}
+	if len(members) > 0 {
+		p.stackSet(u, members)
+	}
+}
+
+// blind reports an account that could not be looked at.
+func (p *proposer) blind(v view, also string) {
+	err := v.err()
+	region, what := v.region, reasonOf(err)
+	if strings.HasPrefix(err.Error(), "assume role") {
+		region = finding.Global
+	}
+	p.skip(skipOf(v.account, region, "all", what+also, true))
+}
+
+// plainStack proposes what one plain stack needs.
+func (p *proposer) plainStack(v view) {
+	if v.err() != nil {
+		p.blind(v, "")
+		return
+	}
+	o := p.look.stacks[stackKey(v.unit, v.account.ID, v.region)]
+	st := o.Value
+	switch {
+	case o.Err != nil:
+		p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), reasonOf(o.Err), true))
+	case st.Exists && strings.TrimSpace(st.Body) == strings.TrimSpace(v.unit.body) && equalParams(st.Params, v.unit.params) && !st.failedCreation():
+		p.repair(v)
+	case !st.Exists && v.present():
+		p.adopt(v)
+	default:
+		c := p.change(v.unit, "stack", plan.Create, "stack "+v.unit.Stack)
+		c.Account, c.AccountName, c.Region, c.Cells = string(v.account.ID), v.account.Name, v.region, 1
+		c.Targets = []string{instanceKey(v.account.ID, v.region)}
+		c.Why = "does not exist"
+		if st.Exists {
+			c.Verb, c.Why = plan.Update, "template or parameters differ"
+			c.Before = describe(st.Body, st.Params)
+			if st.failedCreation() {
+				c.Why = "its creation failed before (" + st.Status + "): it is deleted and made anew"
+			}
+		}
+		c.Undo = fmt.Sprintf("aws cloudformation delete-stack --region %s --stack-name %s", v.region, v.unit.Stack)
+		s := site{Pool: p.pool, at: p.pool.In(p.Org.Partition, v.account.ID, v.region)}
+		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+			return nil, putStack(ctx, s, v.unit, st)
+		}})
+	}
+}
+
+// change is what all changes of a unit have in common.
+func (p *proposer) change(u *composed, kind string, verb plan.Verb, resource string) plan.Change {
+	return plan.Change{
+		Kind: kind, Stage: u.stage, Verb: verb, Control: strings.Join(u.controls, ","), Resource: resource,
+		After: describe(u.body, u.params),
+	}
+}
+
+// describe is a template in a plan: its digest and its parameters. The template
+// itself is what `orgguard render` prints.
+func describe(body string, params map[string]string) map[string]any {
+	sum := sha256.Sum256([]byte(strings.TrimSpace(body)))
+	return map[string]any{"template_sha256": hex.EncodeToString(sum[:8]), "parameters": params}
+}
+
+// stackSet proposes what one stack set and its instances need.
+func (p *proposer) stackSet(u *composed, views []view) {
+	set := p.look.Sets[u.ID]
+	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
+	if set.Err != nil {
+		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: p.Home, Control: strings.Join(u.controls, ","), Reason: reasonOf(set.Err), Blocked: true})
+		return
+	}
+	missing, stale := map[orgs.AccountID][]string{}, map[orgs.AccountID][]string{}
+	for _, v := range views {
+		inst, has := set.Instances[instanceKey(v.account.ID, v.region)]
+		current := has && inst.Status == "CURRENT" && set.matches(u)
+		switch {
+		case v.err() != nil && current:
+			p.blind(v, "")
+		case v.err() != nil:
+			p.blind(v, "; StackSets deploys there all the same, and nobody can verify it")
+			enlist(missing, stale, has, v)
+		case current:
+			p.repair(v)
+		case has:
+			stale[v.account.ID] = append(stale[v.account.ID], v.region)
+		case v.present():
+			p.adopt(v)
+		default:
+			missing[v.account.ID] = append(missing[v.account.ID], v.region)
+		}
+	}
+	w := setWork{unit: u, exists: set.Exists, differs: set.Exists && !set.matches(u), create: p.targets(missing)}
+	if !w.differs {
+		w.retry = p.targets(stale)
+	}
+	if set.Exists && !w.differs && len(w.create)+len(w.retry) == 0 {
+		return
+	}
+	c := p.change(u, "stack-set", plan.Create, "stack set "+u.Stack)
+	c.Account, c.AccountName, c.Region = string(mgmt.ID), mgmt.Name, p.Home
+	c.Targets = targetKeys(missing, stale)
+	c.Cells = len(c.Targets)
+	c.Why = w.why(len(set.Instances))
+	c.Undo = fmt.Sprintf("aws cloudformation delete-stack-instances, then delete-stack-set, --stack-set-name %s", u.Stack)
+	if set.Exists {
+		c.Verb = plan.Update
+		c.Before = describe(set.Body, set.Params)
+	}
+	cloud := p.cloud(p.pool)
+	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return w.apply(ctx, cloud, p.Baseline) }})
+}
+
+func enlist(missing, stale map[orgs.AccountID][]string, has bool, v view) {
+	m := missing
+	if has {
+		m = stale
+	}
+	m[v.account.ID] = append(m[v.account.ID], v.region)
+}
+
+func targetKeys(maps ...map[orgs.AccountID][]string) []string {
+	var out []string
+	for _, m := range maps {
+		for id, regions := range m {
+			for _, r := range regions {
+				out = append(out, instanceKey(id, r))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// setWork is everything to be done to one stack set.
+type setWork struct {
+	unit            *composed
+	exists, differs bool
+	create, retry   []target
+}
+
+func (w setWork) why(instances int) string {
+	var parts []string
+	switch {
+	case !w.exists:
+		parts = append(parts, "does not exist")
+	case w.differs:
+		parts = append(parts, fmt.Sprintf("template or parameters differ: %d instances are updated", instances))
+	}
+	count := func(ts []target) int {
+		n := 0
+		for _, t := range ts {
+			n += t.cells
+		}
+		return n
+	}
+	if n := count(w.create); n > 0 && w.exists {
+		parts = append(parts, fmt.Sprintf("%d account × Region have no instance", n))
+	}
+	if n := count(w.retry); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d instances are not CURRENT", n))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (w setWork) apply(ctx context.Context, c cloud, b *Baseline) ([]plan.Failure, error) {
+	var failed []plan.Failure
+	if !w.exists {
+		if err := c.create(ctx, b, w.unit); err != nil {
+			return nil, err
+		}
+	}
+	if w.differs {
+		f, err := c.update(ctx, b, w.unit, nil)
+		failed = append(failed, f...)
+		if err != nil {
+			return failed, err
+		}
+	}
+	for _, t := range w.retry {
+		f, err := c.update(ctx, b, w.unit, &t)
+		failed = append(failed, f...)
+		if err != nil {
+			return failed, err
+		}
+	}
+	for _, t := range w.create {
+		f, err := c.deploy(ctx, b, w.unit, t)
+		failed = append(failed, f...)
+		if err != nil {
+			return failed, err
+		}
+	}
+	return failed, nil
+}
+
+// adopt proposes to bring in line what exists without being CloudFormation's: a
+// stack would collide with it.
+func (p *proposer) adopt(v view) {
+	if name, controlTower, yes := v.foreign(); yes {
+		switch {
+		case controlTower:
+			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" belongs to Control Tower: audited, not touched", false))
+			return
+		case !p.adopts():
+			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" is kept as it is (existing: keep): audited, not touched", false))
+			return
+		}
+	}
+	p.repair(v)
+}
+
+// repair proposes to put back, by API, what drifted in one account × Region.
+func (p *proposer) repair(v view) {
+	for _, in := range v.ins {
+		for _, m := range in.Mismatches {
+			if m.Manual != "" {
+				p.skip(skipOf(v.account, label(in.Resource, v.region), in.Resource.Control, in.Resource.label()+": "+m.Reason+"; "+m.Manual, false))
+			}
+		}
+	}
+	broken := v.broken()
+	if len(broken) == 0 {
+		return
+	}
+	c := plan.Change{
+		Kind: "repair", Stage: plan.Repairs, Verb: plan.Repair, Account: string(v.account.ID), AccountName: v.account.Name,
+		Region: label(broken[0].Resource, v.region), Cells: 1, Targets: []string{instanceKey(v.account.ID, v.region)},
+		Undo: "what was there is in this plan under before",
+	}
+	before, after := map[string]any{}, map[string]any{}
+	var controls, names, why, verbs []string
+	for _, in := range broken {
+		name := in.Resource.label()
+		controls, names = append(controls, in.Resource.Control), append(names, name)
+		for _, m := range in.Mismatches {
+			if m.Manual != "" {
+				continue
+			}
+			why, verbs = append(why, m.Reason), append(verbs, m.Verb)
+			before[name+": "+m.Reason], after[name+": "+m.Reason] = m.Actual, m.Expected
+		}
+	}
+	slices.Sort(controls)
+	c.Control = strings.Join(slices.Compact(controls), ",")
+	c.Resource, c.Why, c.Before, c.After = strings.Join(names, ", "), strings.Join(why, "; "), before, after
+	if slices.Sort(verbs); len(slices.Compact(verbs)) == 1 && verbs[0] != "" {
+		c.Verb = plan.Verb(verbs[0])
+	}
+	if name, _, yes := v.foreign(); yes {
+		c.Why = "adopts recorder " + name + ": " + c.Why
+	}
+	s := site{Pool: p.pool, at: p.pool.In(p.Org.Partition, v.account.ID, v.region)}
+	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+		if err := repairAll(ctx, s, broken); err != nil {
+			return []plan.Failure{{
+				Account: string(v.account.ID), AccountName: v.account.Name, Region: v.region, Status: "FAILED", Reason: reasonOf(err),
+				Fix: "let the access role do this, or mend it by hand; then run the rollout again",
+			}}, ctx.Err()
+		}
+		return nil, nil
+	}})
+}
+
+// repairAll puts resources right in their order, finishes those that wait for the
+// others, and looks again whether it took.
+func repairAll(ctx context.Context, s site, broken []Inspection) error {
+	for _, in := range broken {
+		if err := kinds[in.Resource.Type].repair(ctx, s, in.Resource, in.State); err != nil {
+			return err
+		}
+	}
+	for _, in := range broken {
+		if finish := kinds[in.Resource.Type].finish; finish != nil {
+			if err := finish(ctx, s, in.Resource); err != nil {
+				return err
+			}
+		}
+	}
+	for _, in := range broken {
+		again := inspect(ctx, s, in.Resource)
+		if again.Err != nil {
+			return fmt.Errorf("verify: %w", again.Err)
+		}
+		for _, m := range again.Mismatches {
+			if m.Manual == "" {
+				return fmt.Errorf("verify: %s was put right, and still %s", in.Resource.label(), m.Reason)
+			}
+		}
+	}
+	return nil
+}

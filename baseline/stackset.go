@@ -1,0 +1,434 @@
+package baseline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+// StackSet is a stack set as CloudFormation describes it.
+type StackSet struct {
+	Exists    bool
+	Body      string
+	Params    map[string]string
+	Instances map[string]Instance // by instanceKey
+	Err       error               // why it could not be read
+}
+
+// Instance is a stack instance as CloudFormation describes it.
+type Instance struct {
+	Account  orgs.AccountID
+	Region   string
+	Status   string // CURRENT, OUTDATED, INOPERABLE
+	Detailed string // SUCCEEDED, FAILED, SKIPPED_SUSPENDED_ACCOUNT, …
+	Reason   string
+}
+
+// StackSets are the baseline's stack sets by unit id.
+type StackSets map[string]*StackSet
+
+func instanceKey(id orgs.AccountID, region string) string { return string(id) + "/" + region }
+
+// says is what CloudFormation says of the instance that should hold what was
+// inspected; "" when there is none.
+func (s StackSets) says(in Inspection) string {
+	if in.unit == nil || s[in.unit.ID] == nil {
+		return ""
+	}
+	return s[in.unit.ID].Instances[instanceKey(in.Account.ID, in.Region)].Status
+}
+
+// cloud is CloudFormation as the stack sets' administrator sees it.
+type cloud struct {
+	pool *access.Pool
+	at   access.At
+	as   types.CallAs
+}
+
+// cloud returns the administrator's view: of the management account, or of a
+// delegated administrator, who must say so in every call.
+func (b *Baseline) cloud(pool *access.Pool) cloud {
+	c := cloud{pool: pool, at: pool.Home(b.Home), as: types.CallAsSelf}
+	if pool.Caller().Account != b.Org.ManagementAccount {
+		c.as = types.CallAsDelegatedAdmin
+	}
+	return c
+}
+
+// LoadStackSets reads the stack sets of the baseline with their instances. A
+// stack set that cannot be read carries its error.
+func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filter) StackSets {
+	c := b.cloud(pool)
+	var wanted []*composed
+	for _, u := range b.units {
+		relevant := len(f.Controls) == 0 || slices.ContainsFunc(u.controls, func(id string) bool { return slices.Contains(f.Controls, id) })
+		if u.everywhere() && relevant {
+			wanted = append(wanted, u)
+		}
+	}
+	loaded := orgs.ForEach(ctx, wanted, 8, func(ctx context.Context, u *composed) (*StackSet, error) { return c.load(ctx, u.Stack) })
+	out := StackSets{}
+	for i, o := range loaded {
+		s := o.Value
+		if s == nil {
+			s = &StackSet{}
+		}
+		s.Err = o.Err
+		out[wanted[i].ID] = s
+	}
+	return out
+}
+
+func (c cloud) load(ctx context.Context, name string) (*StackSet, error) {
+	desc, err := c.pool.CloudFormation.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String(name), CallAs: c.as}, c.at.CloudFormation)
+	if notFound(err) {
+		return &StackSet{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe stack set %s: %w", name, err)
+	}
+	s := &StackSet{Exists: desc.StackSet.Status != types.StackSetStatusDeleted, Body: aws.ToString(desc.StackSet.TemplateBody), Params: map[string]string{}, Instances: map[string]Instance{}}
+	for _, p := range desc.StackSet.Parameters {
+		s.Params[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	p := cloudformation.NewListStackInstancesPaginator(c.pool.CloudFormation, &cloudformation.ListStackInstancesInput{StackSetName: aws.String(name), CallAs: c.as, MaxResults: aws.Int32(100)})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx, c.at.CloudFormation)
+		if err != nil {
+			return nil, fmt.Errorf("list instances of stack set %s: %w", name, err)
+		}
+		for _, i := range page.Summaries {
+			inst := Instance{Account: orgs.AccountID(aws.ToString(i.Account)), Region: aws.ToString(i.Region), Status: string(i.Status), Reason: aws.ToString(i.StatusReason)}
+			if i.StackInstanceStatus != nil {
+				inst.Detailed = string(i.StackInstanceStatus.DetailedStatus)
+			}
+			s.Instances[instanceKey(inst.Account, inst.Region)] = inst
+		}
+	}
+	return s, nil
+}
+
+// matches says whether the stack set has the unit's template and parameters.
+func (s *StackSet) matches(u *composed) bool {
+	return strings.TrimSpace(s.Body) == strings.TrimSpace(u.body) && equalParams(s.Params, u.params)
+}
+
+func equalParams(have, want map[string]string) bool {
+	if len(have) != len(want) {
+		return false
+	}
+	for k, v := range want {
+		if have[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// tags are on everything that CloudFormation makes for orgguard.
+var tags = []types.Tag{{Key: aws.String("managed-by"), Value: aws.String("orgguard")}}
+
+var capabilities = []types.Capability{types.CapabilityCapabilityNamedIam}
+
+func (u *composed) parameterList() []types.Parameter {
+	var out []types.Parameter
+	for _, k := range sortedKeys(u.params) {
+		out = append(out, types.Parameter{ParameterKey: aws.String(k), ParameterValue: aws.String(u.params[k])})
+	}
+	return out
+}
+
+// create makes an empty stack set. One that is there already is what was wanted:
+// an earlier run made it and was stopped.
+func (c cloud) create(ctx context.Context, b *Baseline, u *composed) error {
+	in := &cloudformation.CreateStackSetInput{
+		StackSetName: aws.String(u.Stack), Description: aws.String(u.Description), TemplateBody: aws.String(u.body),
+		Parameters: u.parameterList(), Capabilities: capabilities, Tags: tags, CallAs: c.as,
+		PermissionModel:  types.PermissionModelsServiceManaged,
+		ManagedExecution: &types.ManagedExecution{Active: aws.Bool(true)},
+		AutoDeployment: &types.AutoDeployment{
+			Enabled: aws.Bool(true),
+			// An account that leaves the organization keeps its recorder.
+			RetainStacksOnAccountRemoval: aws.Bool(true),
+			DependsOn:                    c.dependencies(ctx, b, u),
+		},
+	}
+	if _, err := c.pool.CloudFormation.CreateStackSet(ctx, in, c.at.CloudFormation); err != nil && code(err) != "NameAlreadyExistsException" {
+		return fmt.Errorf("create stack set %s: %w", u.Stack, err)
+	}
+	return nil
+}
+
+// dependencies are the ARNs of the stack sets that auto-deployment must finish
+// first in an account that joins.
+func (c cloud) dependencies(ctx context.Context, b *Baseline, u *composed) []string {
+	var arns []string
+	for _, other := range b.units {
+		if !slices.Contains(u.after, other.ID) {
+			continue
+		}
+		desc, err := c.pool.CloudFormation.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String(other.Stack), CallAs: c.as}, c.at.CloudFormation)
+		if err == nil {
+			arns = append(arns, aws.ToString(desc.StackSet.StackSetARN))
+		}
+	}
+	return arns
+}
+
+// target is one operation's reach: OUs, perhaps narrowed to accounts, × Regions.
+type target struct {
+	nodes    []string
+	filter   types.AccountFilterType
+	accounts []string
+	regions  []string
+	cells    int
+}
+
+func (t target) deployment() *types.DeploymentTargets {
+	d := &types.DeploymentTargets{OrganizationalUnitIds: t.nodes, AccountFilterType: t.filter}
+	if len(t.accounts) > 0 {
+		d.Accounts = t.accounts
+	}
+	return d
+}
+
+// maxNodes is how many OUs one operation takes.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStackInstances.html
+const maxNodes = 50
+
+// targets turns the account × Region cells to be reached into as few operations
+// as the API allows: accounts with the same Regions go together, and are named by
+// OU, leaving out or picking accounts, whichever list is shorter.
+func (b *Baseline) targets(cells map[orgs.AccountID][]string) []target {
+	groups := map[string][]orgs.AccountID{}
+	for id, regions := range cells {
+		slices.Sort(regions)
+		key := strings.Join(regions, ",")
+		groups[key] = append(groups[key], id)
+	}
+	wanted := func(a orgs.Account) bool {
+		i := slices.IndexFunc(b.Accounts, func(s orgs.Selected) bool { return s.ID == a.ID })
+		return i >= 0 && b.Accounts[i].Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount
+	}
+	cover := b.Org.Cover(wanted, b.barred)
+	var out []target
+	for _, key := range sortedKeys(groups) {
+		regions := strings.Split(key, ",")
+		in := groups[key]
+		slices.Sort(in)
+		var whole []orgs.Target
+		for _, t := range cover {
+			if len(t.Only) == 0 {
+				whole = append(whole, t)
+				continue
+			}
+			picked := intersect(in, t.Only)
+			if len(picked) > 0 {
+				out = append(out, target{nodes: []string{string(t.Node)}, filter: types.AccountFilterTypeIntersection, accounts: picked, regions: regions, cells: len(picked) * len(regions)})
+			}
+		}
+		for part := range slices.Chunk(whole, maxNodes) {
+			if t, ok := b.wholeTarget(part, in, regions); ok {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// wholeTarget is one operation on whole nodes, narrowed to the accounts.
+func (b *Baseline) wholeTarget(nodes []orgs.Target, in []orgs.AccountID, regions []string) (target, bool) {
+	t := target{regions: regions, filter: types.AccountFilterTypeNone}
+	var pick, leave []string
+	for _, a := range b.Org.Accounts {
+		if a.ID == b.Org.ManagementAccount || !slices.ContainsFunc(nodes, func(n orgs.Target) bool { return b.Org.Under(a.Parent, n.Node) }) {
+			continue
+		}
+		if slices.Contains(in, a.ID) {
+			pick = append(pick, string(a.ID))
+		} else {
+			leave = append(leave, string(a.ID))
+		}
+	}
+	if len(pick) == 0 {
+		return t, false
+	}
+	for _, n := range nodes {
+		t.nodes = append(t.nodes, string(n.Node))
+	}
+	switch {
+	case len(leave) > 0 && len(leave) <= len(pick):
+		t.filter, t.accounts = types.AccountFilterTypeDifference, leave
+	case len(leave) > 0:
+		t.filter, t.accounts = types.AccountFilterTypeIntersection, pick
+	}
+	t.cells = len(pick) * len(regions)
+	return t, true
+}
+
+// barred says whether the configuration excludes an OU as a whole, so that no
+// stack set may name it or a node above it: auto-deployment would reach its new
+// accounts.
+func (b *Baseline) barred(n orgs.NodeID) bool {
+	for _, e := range b.Config.Organization.Exclude {
+		if e.OU == "" {
+			continue
+		}
+		if ou, err := b.Org.FindOU(e.OU); err == nil && ou.ID == n {
+			return true
+		}
+	}
+	return false
+}
+
+func intersect(a, b []orgs.AccountID) []string {
+	var out []string
+	for _, x := range a {
+		if slices.Contains(b, x) {
+			out = append(out, string(x))
+		}
+	}
+	return out
+}
+
+// preferences are how operations run: all Regions at once, and with as many
+// accounts as allowed however many fail, up to the tolerance.
+func (b *Baseline) preferences() *types.StackSetOperationPreferences {
+	p := &types.StackSetOperationPreferences{RegionConcurrencyType: types.RegionConcurrencyTypeParallel, ConcurrencyMode: types.ConcurrencyModeSoftFailureTolerance}
+	p.FailureToleranceCount, p.FailureTolerancePercentage = share(b.Config.Rollout.FailureTolerance)
+	p.MaxConcurrentCount, p.MaxConcurrentPercentage = share(b.Config.Rollout.MaxConcurrent)
+	return p
+}
+
+// share reads "5%" or "3"; the configuration has checked it.
+func share(s string) (count, percent *int32) {
+	digits, isPercent := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil {
+		return nil, nil
+	}
+	if isPercent {
+		return nil, aws.Int32(int32(n))
+	}
+	return aws.Int32(int32(n)), nil
+}
+
+// deploy creates the stack instances of a target and waits for the operation.
+func (c cloud) deploy(ctx context.Context, b *Baseline, u *composed, t target) ([]plan.Failure, error) {
+	out, err := c.pool.CloudFormation.CreateStackInstances(ctx, &cloudformation.CreateStackInstancesInput{
+		StackSetName: aws.String(u.Stack), DeploymentTargets: t.deployment(), Regions: t.regions,
+		OperationPreferences: b.preferences(), CallAs: c.as,
+	}, c.at.CloudFormation)
+	if err != nil {
+		return nil, fmt.Errorf("create instances of stack set %s: %w", u.Stack, err)
+	}
+	return c.wait(ctx, b, u.Stack, aws.ToString(out.OperationId))
+}
+
+// update gives the stack set the unit's template and parameters, and with a
+// target brings only that part of its instances up to date.
+func (c cloud) update(ctx context.Context, b *Baseline, u *composed, t *target) ([]plan.Failure, error) {
+	in := &cloudformation.UpdateStackSetInput{
+		StackSetName: aws.String(u.Stack), Description: aws.String(u.Description), TemplateBody: aws.String(u.body),
+		Parameters: u.parameterList(), Capabilities: capabilities, Tags: tags, CallAs: c.as, OperationPreferences: b.preferences(),
+	}
+	if t != nil {
+		in.DeploymentTargets, in.Regions = t.deployment(), t.regions
+	}
+	out, err := c.pool.CloudFormation.UpdateStackSet(ctx, in, c.at.CloudFormation)
+	if err != nil {
+		return nil, fmt.Errorf("update stack set %s: %w", u.Stack, err)
+	}
+	return c.wait(ctx, b, u.Stack, aws.ToString(out.OperationId))
+}
+
+// wait waits for an operation and returns the instances that failed. An operation
+// that SUCCEEDED may have failed instances: AWS means that they were within the
+// tolerance.
+func (c cloud) wait(ctx context.Context, b *Baseline, name, operation string) ([]plan.Failure, error) {
+	for pause := 100 * time.Millisecond; ; pause = min(pause*3/2, 5*time.Second) {
+		out, err := c.pool.CloudFormation.DescribeStackSetOperation(ctx, &cloudformation.DescribeStackSetOperationInput{
+			StackSetName: aws.String(name), OperationId: aws.String(operation), CallAs: c.as,
+		}, c.at.CloudFormation)
+		if err != nil {
+			return nil, fmt.Errorf("describe operation %s of stack set %s: %w", operation, name, err)
+		}
+		switch status := out.StackSetOperation.Status; status {
+		case types.StackSetOperationStatusSucceeded:
+			return c.failures(ctx, b, name, operation)
+		case types.StackSetOperationStatusFailed, types.StackSetOperationStatusStopped:
+			failed, err := c.failures(ctx, b, name, operation)
+			if err != nil {
+				return nil, err
+			}
+			reason := aws.ToString(out.StackSetOperation.StatusReason)
+			return failed, &orgs.Hinted{
+				Err:  fmt.Errorf("operation %s of stack set %s ended %s (%d instances failed) %s", operation, name, status, len(failed), reason),
+				Next: "mend the causes above and run the rollout again: it goes on where this one stopped",
+			}
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil, fmt.Errorf("stopped waiting for operation %s of stack set %s, which goes on: %w", operation, name, ctx.Err())
+		case <-t.C:
+		}
+	}
+}
+
+// failures lists the instances that an operation did not bring where they should
+// be. Suspended accounts are skipped by AWS and are no failure.
+func (c cloud) failures(ctx context.Context, b *Baseline, name, operation string) ([]plan.Failure, error) {
+	var out []plan.Failure
+	p := cloudformation.NewListStackSetOperationResultsPaginator(c.pool.CloudFormation, &cloudformation.ListStackSetOperationResultsInput{
+		StackSetName: aws.String(name), OperationId: aws.String(operation), CallAs: c.as, MaxResults: aws.Int32(100),
+	})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx, c.at.CloudFormation)
+		if err != nil {
+			return nil, fmt.Errorf("list results of operation %s of stack set %s: %w", operation, name, err)
+		}
+		for _, r := range page.Summaries {
+			if r.Status == types.StackSetOperationResultStatusSucceeded || strings.Contains(aws.ToString(r.StatusReason), "SUSPENDED") {
+				continue
+			}
+			f := plan.Failure{Account: aws.ToString(r.Account), Region: aws.ToString(r.Region), Status: string(r.Status), Reason: aws.ToString(r.StatusReason)}
+			if a, ok := b.Org.Account(orgs.AccountID(f.Account)); ok {
+				f.AccountName = a.Name
+			}
+			f.Fix = advice(f.Reason)
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// advice is what to do about a failed instance, by AWS's reason.
+func advice(reason string) string {
+	for _, a := range []struct{ sign, do string }{
+		{"MaxNumberOfConfigurationRecorders", "a recorder was there that the plan could not see: let the access role in, and run the rollout again to adopt it"},
+		{"MaxNumberOfDeliveryChannels", "a delivery channel was there that the plan could not see: let the access role in, and run the rollout again to adopt it"},
+		{"service control policy", "an SCP stops StackSets there: exempt stacksets-exec-* in it, or exclude the account with a reason"},
+		{"already exists", "something of that name is there and not orgguard's: remove or rename it, then run the rollout again"},
+		{"not enabled", "enable the Region in the account (and in the management account), or take it out of regions"},
+		{"InsufficientDeliveryPolicy", "the log bucket's policy does not let the account in: run `orgguard audit --control config-delivery`"},
+		{"Cancelled", "AWS stopped before this one because others failed: mend those, and run the rollout again"},
+	} {
+		if strings.Contains(reason, a.sign) {
+			return a.do
+		}
+	}
+	return "look at the stack's events in that account and Region, then run the rollout again"
+}

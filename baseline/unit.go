@@ -1,0 +1,142 @@
+package baseline
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+
+	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+//go:embed templates/*.yaml
+var templateFiles embed.FS
+
+// place says in which accounts and Regions a unit lives.
+type place int
+
+const (
+	everyRegion    place = iota // every account, every Region of the baseline
+	homeOfEach                  // every account, the home Region
+	globalOfEach                // every account, the partition's global Region
+	alertsOfEach                // every account, the Regions that have an alert rule
+	securityOnly                // the security account, the home Region
+	managementOnly              // the management account, the home Region
+)
+
+// unit is what CloudFormation deploys as one: a stack set for units that live in
+// every account (and in the management account, which stack sets never reach, a
+// plain stack of the same name), a plain stack for the others.
+type unit struct {
+	ID          string // as in template file names
+	Stack       string // name of the stack or stack set
+	Description string
+	place       place
+	stage       plan.Stage
+	// mode limits the unit to one alert mode; "" means both.
+	mode spec.AlertMode
+	// after are units that must be there first; stack sets hand it to
+	// auto-deployment as DependsOn.
+	after []string
+}
+
+// units is every unit, in the order in which they are deployed.
+var units = []unit{
+	{ID: "central", Stack: "orgguard-central", Description: "orgguard: log bucket and alerts of the organization", place: securityOnly, stage: plan.Central},
+	{ID: "management", Stack: "orgguard-management", Description: "orgguard: what the management account lends to the security account", place: managementOnly, stage: plan.Central, mode: spec.Central},
+	{ID: "roles", Stack: "orgguard-roles", Description: "orgguard: roles of AWS Config and EventBridge", place: homeOfEach, stage: plan.Roles},
+	{ID: "topic", Stack: "orgguard-topic", Description: "orgguard: the account's own alert topic", place: alertsOfEach, stage: plan.Roles, mode: spec.Local},
+	{ID: "recorder", Stack: "orgguard-recorder", Description: "orgguard: AWS Config recorder and delivery channel", place: everyRegion, stage: plan.Baseline, after: []string{"roles"}},
+	{ID: "alerts", Stack: "orgguard-alerts", Description: "orgguard: alert rules", place: everyRegion, stage: plan.Baseline, after: []string{"roles", "topic"}},
+	{ID: "signin", Stack: "orgguard-signin", Description: "orgguard: alert rules on events of the global Region", place: globalOfEach, stage: plan.Baseline, after: []string{"roles", "topic"}},
+}
+
+// everywhere says whether the unit lives in every account.
+func (u unit) everywhere() bool { return u.place != securityOnly && u.place != managementOnly }
+
+// fragment is one control's part of a unit.
+type fragment struct {
+	control string
+	unit    string
+	template
+}
+
+// composed is a unit with the fragments of the controls that are on.
+type composed struct {
+	unit
+	template
+	body   string
+	params map[string]string
+	// owner is the control of each resource, by logical id.
+	owner map[string]string
+	// controls that have a part in the unit, in table order.
+	controls []string
+}
+
+// resources evaluates the unit for one account × Region.
+func (c *composed) resources(s scope) ([]Resource, error) {
+	s.params = c.params
+	rs, err := c.template.resources(s)
+	if err != nil {
+		return nil, fmt.Errorf("unit %s: %w", c.ID, err)
+	}
+	for i := range rs {
+		rs[i].Control = c.owner[rs[i].LogicalID]
+	}
+	return rs, nil
+}
+
+// loadFragment reads a control's template for a unit.
+func loadFragment(control, unitID, variant string) (fragment, error) {
+	name := fmt.Sprintf("templates/%s.%s%s.yaml", control, unitID, variant)
+	src, err := templateFiles.ReadFile(name)
+	if err != nil {
+		return fragment{}, err
+	}
+	t, err := parseTemplate(name, src)
+	if err != nil {
+		return fragment{}, err
+	}
+	return fragment{control: control, unit: unitID, template: t}, nil
+}
+
+// compose merges the fragments of one unit. values holds a value for every
+// parameter that any template of orgguard has; the unit gets those it declares.
+func compose(u unit, fragments []fragment, values map[string]string) (*composed, error) {
+	c := &composed{unit: u, owner: map[string]string{}, params: map[string]string{}}
+	var parts []template
+	for _, f := range fragments {
+		if f.unit != u.ID {
+			continue
+		}
+		parts = append(parts, f.template)
+		if !slices.Contains(c.controls, f.control) {
+			c.controls = append(c.controls, f.control)
+		}
+		if m := get(f.root, "Resources"); m != nil {
+			for i := 0; i+1 < len(m.Content); i += 2 {
+				id := m.Content[i].Value
+				if other, taken := c.owner[id]; taken {
+					return nil, fmt.Errorf("unit %s: %s and %s both define %s", u.ID, other, f.control, id)
+				}
+				c.owner[id] = f.control
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	var err error
+	if c.template, err = mergeTemplates(u.Description, parts); err != nil {
+		return nil, fmt.Errorf("unit %s: %w", u.ID, err)
+	}
+	for _, name := range c.parameters() {
+		v, ok := values[name]
+		if !ok {
+			return nil, fmt.Errorf("unit %s: nobody gives parameter %s a value", u.ID, name)
+		}
+		c.params[name] = v
+	}
+	c.body = c.template.body()
+	return c, nil
+}
