@@ -1,0 +1,113 @@
+# orgguard. "make check" is what CI runs; "make help" lists the rest.
+
+GO       = go
+VERSION  = `git describe --tags --always --dirty 2>/dev/null || echo dev`
+FUZZTIME = 10s
+BENCH    = .
+
+GOLANGCI_VERSION = 2.15.0
+GOLANGCI         = bin/golangci-lint
+GOLANGCI_MODULE  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+CFNLINT          = cfn-lint
+CFNLINT_VERSION  = 1.51.0
+
+# A template on disk is a part of one that is deployed: what it refers to may be in
+# another part (E1010, E1020, E3005). The templates as they are rendered get every
+# rule.
+CFNLINT_PARTS = --ignore-checks E1010 E1020 E3005
+
+.PHONY: help build demo test check tidy fmt fmt-check vet lint templates rendered race bench fuzz tools clean
+
+help:
+	@echo 'build      bin/orgguard'
+	@echo 'demo       a rollout, tampering and an audit on the simulated organization'
+	@echo 'test       all tests'
+	@echo 'check      what CI runs: tidy, format, vet, lint, templates, tests with -race'
+	@echo 'lint       golangci-lint alone (make tools installs it)'
+	@echo 'templates  cfn-lint alone'
+	@echo 'fmt        format the code'
+	@echo 'bench      benchmarks, kept in bench.txt'
+	@echo 'fuzz       every fuzz test for FUZZTIME=10s'
+	@echo 'tools      install what is written in Go and missing, into bin/'
+	@echo 'clean      remove what was built'
+
+build:
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/orgguard ./cmd/orgguard
+
+demo: build
+	@PATH="$$PWD/bin:$$PATH" sh cmd/orgguard/testdata/demo.sh
+
+test:
+	@$(GO) test ./...
+
+check: tidy fmt-check vet lint templates race
+
+tidy:
+	@echo '== go mod tidy, verify'
+	@$(GO) mod tidy -diff
+	@$(GO) mod verify
+
+fmt-check:
+	@echo '== gofmt'
+	@files=`gofmt -l .` && if [ -n "$$files" ]; then \
+		echo "$$files"; echo 'not formatted: make fmt' >&2; exit 1; \
+	fi
+
+fmt:
+	@gofmt -w .
+
+vet:
+	@echo '== go vet'
+	@$(GO) vet ./...
+
+lint:
+	@echo '== golangci-lint'
+	@if [ "`$(GOLANGCI) version --short 2>/dev/null`" != '$(GOLANGCI_VERSION)' ]; then \
+		echo '$(GOLANGCI) $(GOLANGCI_VERSION) is not installed: make tools (three minutes)' >&2; exit 1; \
+	fi
+	@$(GOLANGCI) run ./...
+
+templates:
+	@echo '== cfn-lint'
+	@if ! command -v $(CFNLINT) >/dev/null; then \
+		echo "$(CFNLINT) is not installed: pip install 'cfn-lint==$(CFNLINT_VERSION)'" >&2; exit 1; \
+	fi
+	@$(CFNLINT) $(CFNLINT_PARTS) -- baseline/templates/*.yaml
+	@if [ -f cmd/orgguard/render.go ]; then $(MAKE) -s rendered; \
+	else echo 'NOT CHECKED: the rendered templates, for want of cmd/orgguard/render.go' >&2; fi
+
+rendered: build
+	@rm -rf bin/templates && mkdir -p bin/templates
+	@bin/orgguard render --all --output-dir bin/templates
+	@files=`find bin/templates -name '*.yaml' -o -name '*.template.json'`; \
+	if [ -z "$$files" ]; then echo 'orgguard render wrote no template' >&2; exit 1; fi; \
+	$(CFNLINT) -- $$files
+
+race:
+	@echo '== go test -race'
+	@$(GO) test -race -timeout 20m ./...
+
+# The output goes through a file, not a pipe: a pipe would lose the exit code.
+bench:
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./... >bench.txt 2>&1; code=$$?; cat bench.txt; exit $$code
+
+# go test fuzzes one test of one package at a time.
+fuzz:
+	@set -e; packages=`$(GO) list ./...`; \
+	for package in $$packages; do \
+		list=`$(GO) test -list '^Fuzz' $$package`; \
+		for test in `echo "$$list" | grep '^Fuzz' || true`; do \
+			echo "== $$package $$test"; \
+			$(GO) test -run '^$$' -fuzz "^$$test\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+tools:
+	@if [ "`$(GOLANGCI) version --short 2>/dev/null`" != '$(GOLANGCI_VERSION)' ]; then \
+		echo '== install golangci-lint $(GOLANGCI_VERSION)'; mkdir -p bin; \
+		GOBIN="$$PWD/bin" $(GO) install $(GOLANGCI_MODULE)@v$(GOLANGCI_VERSION); \
+	fi
+
+clean:
+	@rm -rf bin/orgguard bin/templates bench.txt coverage.*

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/reports"
+)
+
+// globals are the flags that every command takes, before or after its name.
+type globals struct {
+	config      string
+	configGiven bool
+	profile     string
+	region      string
+	sandbox     bool
+	sandboxFile string
+	concurrency int
+	timeout     time.Duration
+	verbose     bool
+	quiet       bool
+	noColor     bool
+}
+
+// globalFlags makes a new set: the library keeps a flag's state in it.
+func globalFlags() []cli.Flag {
+	env := func(name string) []string { return []string{"ORGGUARD_" + name} }
+	return []cli.Flag{
+		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE`", Value: "orgguard.yaml", EnvVars: env("CONFIG")},
+		&cli.StringFlag{Name: "profile", Usage: "use this AWS `PROFILE`", EnvVars: env("PROFILE")},
+		&cli.StringFlag{Name: "home-region", Usage: "AWS `REGION` where neither the configuration nor AWS's own settings name one", EnvVars: env("HOME_REGION")},
+		&cli.BoolFlag{Name: "sandbox", Usage: "work on the simulated organization (see `orgguard sandbox`)", EnvVars: env("SANDBOX")},
+		&cli.StringFlag{Name: "sandbox-file", Usage: "the simulated organization's `FILE`", Value: ".orgguard/sandbox.json", EnvVars: env("SANDBOX_FILE")},
+		&cli.IntFlag{Name: "concurrency", Usage: "send at most `N` requests at once", Value: 64, EnvVars: env("CONCURRENCY")},
+		&cli.DurationFlag{Name: "timeout", Usage: "give up after this long, e.g. 30m (0: never)", EnvVars: env("TIMEOUT")},
+		&cli.BoolFlag{Name: "verbose", Usage: "say on stderr what is being done", EnvVars: env("VERBOSE")},
+		&cli.BoolFlag{Name: "quiet", Usage: "say nothing on stderr but errors", EnvVars: env("QUIET")},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colour (NO_COLOR is obeyed too)", EnvVars: append(env("NO_COLOR"), "NO_COLOR")},
+	}
+}
+
+// readGlobals reads the global flags from wherever they stood: the nearest
+// context in which a flag was set wins over those around it.
+func readGlobals(c *cli.Context) (globals, error) {
+	at := func(name string) *cli.Context {
+		for _, l := range c.Lineage() {
+			if l.IsSet(name) {
+				return l
+			}
+		}
+		return c
+	}
+	g := globals{
+		config: at("config").String("config"), configGiven: at("config").IsSet("config"),
+		profile: at("profile").String("profile"), region: at("home-region").String("home-region"),
+		sandbox: at("sandbox").Bool("sandbox"), sandboxFile: at("sandbox-file").String("sandbox-file"),
+		concurrency: at("concurrency").Int("concurrency"), timeout: at("timeout").Duration("timeout"),
+		verbose: at("verbose").Bool("verbose"), quiet: at("quiet").Bool("quiet"), noColor: at("no-color").Bool("no-color"),
+	}
+	switch {
+	case g.concurrency < 1 || g.concurrency > 4096:
+		return g, usage("--concurrency %d: want 1 to 4096", g.concurrency)
+	case g.timeout < 0:
+		return g, usage("--timeout %s: want a positive duration such as 30m", g.timeout)
+	case g.sandbox && g.profile != "":
+		return g, usage("--sandbox and --profile exclude each other: the simulated organization needs no AWS credentials")
+	}
+	return g, nil
+}
+
+// newApp wires the commands.
+func newApp(s streams) *cli.App {
+	commands := []*cli.Command{
+		newAuditCommand(s), newPlanCommand(s), newRolloutCommand(s), newControlsCommand(s), newRenderCommand(s),
+		newSCPCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
+	}
+	for _, c := range commands {
+		finish(c)
+	}
+	return &cli.App{
+		Name:            "orgguard",
+		Usage:           "roll a security baseline out to every account of an AWS Organization, keep it on, and report drift",
+		Version:         version,
+		Flags:           globalFlags(),
+		Commands:        commands,
+		HideHelpCommand: true,
+		Writer:          s.out,
+		ErrWriter:       s.err,
+		ExitErrHandler:  func(*cli.Context, error) {}, // main decides
+		OnUsageError:    onUsageError,
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return unknownCommand("orgguard", c.Args().First(), c.App.Commands)
+			}
+			return cli.ShowAppHelp(c)
+		},
+		Description: "Exit codes: 0 in sync or done; 1 drift, pending changes or failed tests; 2 bad flags or configuration;\n3 could not finish (an account not assessed, an API that kept failing). 3 beats 1.",
+	}
+}
+
+// finish gives a command, and those below it, what all commands have.
+func finish(c *cli.Command) {
+	c.HideHelpCommand = true
+	c.OnUsageError = onUsageError
+	for _, sub := range c.Subcommands {
+		finish(sub)
+	}
+	if len(c.Subcommands) > 0 {
+		c.Action = func(ctx *cli.Context) error {
+			if ctx.NArg() > 0 {
+				return unknownCommand("orgguard "+c.Name, ctx.Args().First(), c.Subcommands)
+			}
+			return cli.ShowSubcommandHelp(ctx)
+		}
+		return
+	}
+	c.Flags = append(c.Flags, globalFlags()...)
+	action := c.Action
+	c.Action = func(ctx *cli.Context) error {
+		// The flag library silently ignores flags after a positional
+		// argument; no command takes one.
+		if ctx.NArg() > 0 {
+			return usage("%s takes no arguments, only flags: %q (what follows it would have been ignored)", c.HelpName, ctx.Args().First())
+		}
+		return action(ctx)
+	}
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	msg := err.Error()
+	if name, ok := strings.CutPrefix(msg, "flag provided but not defined: -"); ok {
+		var known []string
+		flags := c.App.Flags
+		if c.Command != nil && len(c.Command.Flags) > 0 {
+			flags = c.Command.Flags
+		}
+		for _, f := range flags {
+			known = append(known, f.Names()...)
+		}
+		msg = "unknown flag --" + strings.TrimLeft(name, "-")
+		if near := orgs.Nearest(strings.TrimLeft(name, "-"), known); len(near) > 0 {
+			msg += "; did you mean --" + near[0] + "?"
+		}
+	}
+	return &exitError{code: exitUsage, err: &orgs.Hinted{Err: fmt.Errorf("%s", msg), Next: "orgguard " + helpOf(c) + "--help shows the flags"}}
+}
+
+func helpOf(c *cli.Context) string {
+	if c.Command == nil || c.Command.Name == "" || c.Command.Name == "orgguard" {
+		return ""
+	}
+	return strings.TrimPrefix(c.Command.HelpName, "orgguard ") + " "
+}
+
+func unknownCommand(parent, name string, commands []*cli.Command) error {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
+	err := fmt.Errorf("unknown command %q", parent+" "+name)
+	next := "there are: " + strings.Join(names, ", ")
+	if near := orgs.Nearest(name, names); len(near) > 0 {
+		next = "did you mean " + near[0] + "? " + next
+	}
+	return &exitError{code: exitUsage, err: &orgs.Hinted{Err: err, Next: next}}
+}
+
+// safeLines is reports.Safe line by line: the line breaks of an error that lists
+// many problems are ours.
+func safeLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = reports.Safe(l)
+	}
+	return strings.Join(lines, "\n  ")
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+// auditOptions are audit's own flags.
+type auditOptions struct {
+	format  reports.Format
+	outputs []string
+	all     bool
+	filter  baseline.Filter
+}
+
+func newAuditCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "audit",
+		Usage: "compare every account × Region with the baseline and the SCP, and print the drift report",
+		Flags: []cli.Flag{
+			formatFlag(reports.Formats()),
+			&cli.StringSliceFlag{Name: "output", Usage: "write the report to `FILE` too, in the format of its ending (.json, .csv, .md, .txt); repeatable"},
+			&cli.BoolFlag{Name: "all", Usage: "list what is in sync and what does not apply as well"},
+			&cli.StringSliceFlag{Name: "control", Usage: "only this control, by `ID`; repeatable"},
+			&cli.StringSliceFlag{Name: "account", Usage: "only this account, by number or `NAME`; repeatable"},
+			&cli.StringSliceFlag{Name: "ou", Usage: "only accounts below this OU, by id, name or `PATH`; repeatable"},
+			&cli.StringSliceFlag{Name: "region", Usage: "only this `REGION`, or global; repeatable"},
+		},
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			o := auditOptions{outputs: c.StringSlice("output"), all: c.Bool("all"), filter: baseline.Filter{
+				Controls: c.StringSlice("control"), Accounts: c.StringSlice("account"), OUs: c.StringSlice("ou"), Regions: c.StringSlice("region"),
+			}}
+			if o.format, err = reports.ParseFormat(c.String("format")); err != nil {
+				return badInput(err)
+			}
+			if _, err := outputFormats(o.outputs); err != nil {
+				return err
+			}
+			toStdout := len(o.outputs) == 0 || c.IsSet("format")
+			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
+				a, err := runAudit(ctx, s, o)
+				if err != nil {
+					return err
+				}
+				if err := s.deliver(a, o, toStdout); err != nil {
+					return err
+				}
+				return status(auditCode(a))
+			})
+		},
+	}
+}
+
+// formatFlag is --format for a command that knows the formats.
+func formatFlag(formats []reports.Format) *cli.StringFlag {
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = string(f)
+	}
+	return &cli.StringFlag{Name: "format", Usage: "print as `" + strings.Join(names, "|") + "`", Value: names[0], EnvVars: []string{"ORGGUARD_FORMAT"}}
+}
+
+// auditCode is the exit code of a report.
+func auditCode(a reports.Audit) int {
+	switch {
+	case a.Interrupted || a.Summary.NotAssessed > 0:
+		return exitIncomplete
+	case a.Summary.Drift > 0:
+		return exitDrift
+	}
+	return exitOK
+}
+
+// runAudit looks at the organization and makes the report. An interrupted run
+// still reports what it saw.
+func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, error) {
+	base, scpToo, err := splitControls(s, o.filter)
+	if err != nil {
+		return reports.Audit{}, badInput(err)
+	}
+	var found []finding.Finding
+	if base != nil {
+		progress := newProgress(s)
+		inspected, err := s.base.Inspect(ctx, s.pool, *base, s.workers(), progress.cells)
+		progress.clear()
+		if err != nil {
+			return reports.Audit{}, badInput(err)
+		}
+		found = s.base.Findings(inspected, s.base.LoadStackSets(ctx, s.pool, *base))
+	}
+	if scpToo {
+		fs, err := s.guardFindings(ctx, o.filter)
+		if err != nil {
+			return reports.Audit{}, badInput(err)
+		}
+		found = append(found, fs...)
+	}
+	baseline.Exempt(s.cfg.Audit.Exemptions, s.org, found, s.now())
+	finding.Sort(found)
+	for _, n := range s.base.Notes {
+		s.note("%s", n)
+	}
+	return s.auditOf(found, o, ctx.Err() != nil), nil
+}
+
+// splitControls separates the baseline's controls from the SCP's. base is nil
+// when no control of the baseline is asked for.
+func splitControls(s *session, f baseline.Filter) (base *baseline.Filter, scpToo bool, err error) {
+	if len(f.Controls) == 0 {
+		return &f, s.guard != nil, nil
+	}
+	rest := f
+	rest.Controls = slices.DeleteFunc(slices.Clone(f.Controls), func(id string) bool { return id == protect.Control })
+	scpToo = len(rest.Controls) < len(f.Controls)
+	var ids []string
+	for _, c := range baseline.Controls() {
+		ids = append(ids, c.ID)
+	}
+	for _, id := range rest.Controls {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, protect.Control)
+			return nil, false, &orgs.UnknownError{Kind: "control", Name: id, Near: orgs.Nearest(id, ids)}
+		}
+	}
+	if scpToo && s.guard == nil {
+		return nil, false, fmt.Errorf("control %s is off in the configuration (scp.protect-config.enabled)", protect.Control)
+	}
+	for _, id := range rest.Controls {
+		if !slices.Contains(s.base.Controls(), id) {
+			return nil, false, fmt.Errorf("control %s is off in the configuration (baseline.%s)", id, id)
+		}
+	}
+	if len(rest.Controls) == 0 {
+		return nil, true, nil
+	}
+	return &rest, scpToo, nil
+}
+
+// guardFindings audits the SCP for the accounts of the filter.
+func (s *session) guardFindings(ctx context.Context, f baseline.Filter) ([]finding.Finding, error) {
+	if len(f.Regions) > 0 && !slices.Contains(f.Regions, finding.Global) {
+		return nil, nil
+	}
+	accounts := s.base.Accounts
+	if len(f.Accounts)+len(f.OUs) > 0 {
+		chosen, err := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+		if err != nil {
+			return nil, err
+		}
+		accounts = slices.DeleteFunc(slices.Clone(accounts), func(a orgs.Selected) bool {
+			return !slices.ContainsFunc(chosen, func(c orgs.Selected) bool { return c.ID == a.ID })
+		})
+	}
+	state, err := protect.Observe(ctx, s.pool, s.org)
+	return s.guard.Findings(state, err, accounts), nil
+}
+
+// auditOf makes the report of findings.
+func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted bool) reports.Audit {
+	a := reports.Audit{
+		Schema: reports.AuditSchema, GeneratedAt: s.now().UTC(), ToolVersion: version, Interrupted: interrupted,
+		Organization: reports.Organization{
+			ID: s.org.ID, ManagementAccount: string(s.org.ManagementAccount), Accounts: len(s.org.Accounts), Regions: s.base.Regions,
+		},
+		Summary: finding.Summarize(found), Findings: []finding.Finding{},
+	}
+	for _, f := range found {
+		if o.all || f.Status != finding.InSync && f.Status != finding.NotApplicable {
+			a.Findings = append(a.Findings, f)
+		}
+	}
+	a.Next = s.next(a)
+	return a
+}
+
+// next is what to type after reading the report.
+func (s *session) next(a reports.Audit) string {
+	prefix := "orgguard"
+	if s.sandbox {
+		prefix += " --sandbox"
+	}
+	switch {
+	case a.Interrupted:
+		return prefix + " audit"
+	case a.Summary.Drift > 0:
+		return prefix + " plan"
+	case a.Summary.NotAssessed > 0:
+		return prefix + " audit, when the accounts can be looked at"
+	}
+	return prefix + " audit --all shows what was checked"
+}
+
+// deliver writes the report wherever it was asked for.
+func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error {
+	formats, err := outputFormats(o.outputs)
+	if err != nil {
+		return err
+	}
+	for i, file := range o.outputs {
+		var b bytes.Buffer
+		if err := reports.Write(&b, formats[i], reports.Style{}, a); err != nil {
+			return fmt.Errorf("write the report as %s: %w", formats[i], err)
+		}
+		if err := writeFile(file, b.Bytes()); err != nil {
+			return err
+		}
+		s.note("wrote %s", file)
+	}
+	if !toStdout {
+		return nil
+	}
+	return reports.Write(s.out, o.format, s.style(), a)
+}
+
+// outputFormats are the formats of output files, by their endings.
+func outputFormats(files []string) ([]reports.Format, error) {
+	endings := map[string]reports.Format{".json": reports.JSON, ".csv": reports.CSV, ".md": reports.Markdown, ".txt": reports.Table}
+	out := make([]reports.Format, len(files))
+	for i, f := range files {
+		format, ok := endings[strings.ToLower(filepath.Ext(f))]
+		if !ok {
+			return nil, usage("--output %s: the ending says no format; use .json, .csv, .md or .txt", f)
+		}
+		out[i] = format
+	}
+	return out, nil
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(name string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".orgguard-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // gone after the rename
+	if _, err := tmp.Write(data); err != nil {
+		_ = tmp.Close()
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := tmp.Close(); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := os.Chmod(tmp.Name(), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := os.Rename(tmp.Name(), name); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+// catalogue is every control there is.
+func catalogue() []reports.Control {
+	var out []reports.Control
+	for _, c := range baseline.Controls() {
+		out = append(out, reports.Control{ID: c.ID, Title: c.Title, Severity: c.Severity, Scope: c.Scope, Default: c.Default})
+	}
+	return append(out, reports.Control{
+		ID: protect.Control, Title: "No member account can switch AWS Config off", Severity: finding.Critical,
+		Scope: "the roots and OUs it is attached to", Default: true,
+	})
+}
+
+func newControlsCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "controls",
+		Usage: "list what orgguard can hold in place",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Usage: "print as `table|json`", Value: "table", EnvVars: []string{"ORGGUARD_FORMAT"}},
+		},
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			switch format := c.String("format"); format {
+			case "table":
+				return reports.WriteControls(s.out, styleOf(g, s), catalogue())
+			case "json":
+				b, err := json.MarshalIndent(catalogue(), "", "  ")
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(s.out, string(b))
+				return err
+			default:
+				return usage("unknown format %q for controls; there are table and json", format)
+			}
+		},
+	}
+}
+
+// controlIDs are the ids of all controls, sorted.
+func controlIDs() []string {
+	var ids []string
+	for _, c := range catalogue() {
+		ids = append(ids, c.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+func newPlanCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "plan",
+		Usage: "show what rollout would change, without changing anything",
+		Flags: []cli.Flag{
+			formatFlag(reports.PlanFormats()),
+			&cli.StringFlag{Name: "out", Usage: "save the plan as JSON to `FILE`"},
+		},
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			format, err := reports.ParseFormat(c.String("format"))
+			if err != nil {
+				return badInput(err)
+			}
+			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
+				p, _, err := makePlan(ctx, s)
+				if err != nil {
+					return err
+				}
+				if file := c.String("out"); file != "" {
+					var b bytes.Buffer
+					if err := reports.WritePlan(&b, reports.JSON, reports.Style{}, p); err != nil {
+						return err
+					}
+					if err := writeFile(file, b.Bytes()); err != nil {
+						return err
+					}
+					s.note("wrote %s", file)
+				}
+				if err := reports.WritePlan(s.out, format, s.style(), p); err != nil {
+					return err
+				}
+				return status(planCode(p, ctx.Err() != nil))
+			})
+		},
+	}
+}
+
+// planCode is the exit code of a plan.
+func planCode(p plan.Plan, interrupted bool) int {
+	switch {
+	case interrupted || p.Blocked() > 0:
+		return exitIncomplete
+	case len(p.Changes) > 0:
+		return exitDrift
+	}
+	return exitOK
+}
+
+// makePlan looks at the organization and says what to do. The tasks carry the
+// plan's changes out, in the same order.
+func makePlan(ctx context.Context, s *session) (plan.Plan, []plan.Task, error) {
+	if !s.org.AllFeatures {
+		return plan.Plan{}, nil, &orgs.Hinted{
+			Err:  errConsolidated,
+			Next: "enable all features: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_org_support-all-features.html",
+		}
+	}
+	progress := newProgress(s)
+	look, err := s.base.Look(ctx, s.pool, s.workers(), progress.cells)
+	progress.clear()
+	if err != nil {
+		return plan.Plan{}, nil, err
+	}
+	proposal := s.base.Propose(look, s.pool)
+	tasks := proposal.Tasks
+	if s.guard != nil {
+		state, err := protect.Observe(ctx, s.pool, s.org)
+		more, skipped := s.guard.Propose(state, err, s.pool)
+		tasks = append(tasks, more...)
+		proposal.Skipped = append(proposal.Skipped, skipped...)
+	}
+	plan.SortTasks(tasks)
+	return plan.Plan{
+		Schema: plan.Schema, GeneratedAt: s.now().UTC(), ToolVersion: version, Organization: s.org.ID,
+		Accounts: covered(s.base), Regions: s.base.Regions, Changes: plan.Changes(tasks), Skipped: proposal.Skipped, Notes: proposal.Notes,
+	}, tasks, nil
+}
+
+// covered is how many accounts the baseline is for.
+func covered(b *baseline.Baseline) int {
+	n := 0
+	for _, a := range b.Accounts {
+		if a.Excluded == "" && a.State == orgs.StateActive {
+			n++
+		}
+	}
+	return n
+}

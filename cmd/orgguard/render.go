@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+// renderOptions are render's own flags.
+type renderOptions struct {
+	all       bool
+	control   string
+	stack     string
+	outputDir string
+}
+
+func newRenderCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "render",
+		Usage: "print the CloudFormation templates and policies that a rollout would deploy; needs no credentials",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "everything"},
+			&cli.StringFlag{Name: "control", Usage: "what this control deploys, by `ID`"},
+			&cli.StringFlag{Name: "stack", Usage: "the template of this stack or stack set, by `NAME`"},
+			&cli.StringFlag{Name: "output-dir", Usage: "write files into `DIR` instead"},
+		},
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			o := renderOptions{all: c.Bool("all"), control: c.String("control"), stack: c.String("stack"), outputDir: c.String("output-dir")}
+			chosen := 0
+			for _, given := range []bool{o.all, o.control != "", o.stack != ""} {
+				if given {
+					chosen++
+				}
+			}
+			if chosen != 1 {
+				return usage("render needs one of --all, --control and --stack")
+			}
+			files, err := runRender(&session{globals: g, streams: s}, o)
+			if err != nil {
+				return err
+			}
+			return writeRendered(s.out, o.outputDir, files)
+		},
+	}
+}
+
+// rendered is a file that render makes.
+type rendered struct {
+	name string
+	text []byte
+}
+
+// runRender renders what was asked for. It looks at no organization: what a
+// template takes from one are parameters, and placeholders stand for them.
+func runRender(s *session, o renderOptions) ([]rendered, error) {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	org := placeholder(cfg)
+	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
+	base, err := baseline.Resolve(cfg, org, s.region)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	cfg.SCP.ProtectConfig.Attach = []string{"root"}
+	guard, err := protect.New(cfg, org)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	var out []rendered
+	var names []string
+	for _, t := range base.Templates() {
+		names = append(names, t.Name)
+		if o.all || t.Name == o.stack {
+			out = append(out, rendered{t.Name + ".yaml", []byte(t.Body)})
+		}
+	}
+	if o.control != "" {
+		parts, err := base.Fragments(o.control)
+		if err != nil {
+			return nil, badInput(err)
+		}
+		for _, p := range parts {
+			out = append(out, rendered{p.Name + ".yaml", []byte(p.Body)})
+		}
+	}
+	if guard != nil && (o.all || o.control == protect.Control) {
+		var b bytes.Buffer
+		if err := json.Indent(&b, guard.Policy, "", "  "); err != nil {
+			return nil, err
+		}
+		b.WriteByte('\n')
+		out = append(out, rendered{protect.PolicyName + ".json", b.Bytes()})
+	}
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case o.stack != "":
+		return nil, badInput(&orgs.UnknownError{Kind: "stack", Name: o.stack, Near: names})
+	case slices.Contains(controlIDs(), o.control):
+		return nil, usage("control %s is off in the configuration", o.control)
+	}
+	return nil, badInput(&orgs.UnknownError{Kind: "control", Name: o.control, Near: orgs.Nearest(o.control, controlIDs())})
+}
+
+// placeholder is an organization that has just the accounts a configuration
+// needs.
+func placeholder(cfg *spec.Config) *orgs.Organization {
+	const management = "111111111111"
+	region := cfg.HomeRegion
+	if region == "" && len(cfg.Regions.List) > 0 {
+		region = cfg.Regions.List[0]
+	}
+	accounts := []orgs.Account{{ID: management, Name: "management", State: orgs.StateActive, Parent: "r-root"}}
+	if id := cfg.SecurityAccount; id != "" && id != management {
+		a := orgs.Account{ID: orgs.AccountID(id), Name: "security", State: orgs.StateActive, Parent: "r-root"}
+		if strings.Trim(id, "0123456789") != "" { // given by its name
+			a.ID, a.Name = "222222222222", id
+		}
+		accounts = append(accounts, a)
+	}
+	return orgs.New("o-exampleorgid", management, orgs.PartitionOf(region), []orgs.OU{{ID: "r-root", Name: "Root"}}, accounts)
+}
+
+// writeRendered prints files, or writes them into a folder.
+func writeRendered(w io.Writer, dir string, files []rendered) error {
+	if dir == "" {
+		for i, f := range files {
+			if len(files) > 1 {
+				sep := "# " + f.name
+				if i > 0 {
+					sep = "---\n" + sep
+				}
+				if _, err := fmt.Fprintln(w, sep); err != nil {
+					return err
+				}
+			}
+			if _, err := w.Write(f.text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // templates are no secret
+		return err
+	}
+	for _, f := range files {
+		if err := writeFile(filepath.Join(dir, f.name), f.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

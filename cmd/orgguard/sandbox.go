@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/smithy-go"
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/sim"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+func newSandboxCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "sandbox",
+		Usage: "the simulated organization: make one, look at it, tamper with it",
+		Subcommands: []*cli.Command{
+			sandboxCreate(s), sandboxShow(s), sandboxTamper(s), sandboxTry(s), sandboxConfirm(s), sandboxMail(s), sandboxSignIn(s),
+		},
+	}
+}
+
+// inWorld opens the simulated organization and runs fn on it.
+func inWorld(c *cli.Context, fn func(context.Context, globals, *sim.World) error) error {
+	g, err := readGlobals(c)
+	if err != nil {
+		return err
+	}
+	w, err := sim.Open(g.sandboxFile)
+	if err != nil {
+		return err
+	}
+	err = fn(c.Context, g, w)
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func sandboxCreate(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "create",
+		Usage: "make a simulated organization, and a configuration that fits it",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "scenario", Usage: "which one: `" + strings.Join(sim.Scenarios(), "|") + "`", Value: "demo"},
+			&cli.IntFlag{Name: "accounts", Usage: "instead of a scenario, `N` accounts in OUs of twenty"},
+			&cli.BoolFlag{Name: "force", Usage: "replace the one that is there"},
+		},
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			var spec sim.Spec
+			switch n := c.Int("accounts"); {
+			case n < 0 || n > 10_000:
+				return usage("--accounts %d: want 1 to 10000", n)
+			case n > 0:
+				spec = sim.Generate(n, (n+19)/20, 2)
+			default:
+				if spec, err = sim.Scenario(c.String("scenario")); err != nil {
+					return badInput(err)
+				}
+			}
+			if err := os.MkdirAll(filepath.Dir(g.sandboxFile), 0o750); err != nil {
+				return err
+			}
+			w, err := sim.Create(g.sandboxFile, spec, c.Bool("force"))
+			if err != nil {
+				return badInput(err)
+			}
+			w.SetTiming(sim.Timing{StackInstance: 60 * time.Millisecond, PolicyType: 200 * time.Millisecond})
+			config := sandboxConfig(g.sandboxFile)
+			if err := writeFile(config, []byte(sampleConfig(spec))); err != nil {
+				return errors.Join(err, w.Close())
+			}
+			if err := w.Close(); err != nil {
+				return err
+			}
+			fmt.Fprintf(s.out, "made %s: %s\nits configuration is %s; every command works on it with --sandbox\n", g.sandboxFile, reports.Safe(spec.Description), config)
+			return nil
+		},
+	}
+}
+
+func sandboxShow(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "show",
+		Usage: "print the tree: OUs, accounts, SCPs, recorders",
+		Action: func(c *cli.Context) error {
+			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
+				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
+				if err != nil {
+					return err
+				}
+				client := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
+				attached := func(id string) string {
+					out, err := client.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: aws.String(id), Filter: types.PolicyTypeServiceControlPolicy})
+					if err != nil { // the policy type is off
+						return ""
+					}
+					var names []string
+					for _, p := range out.Policies {
+						names = append(names, reports.Safe(aws.ToString(p.Name)))
+					}
+					return "  [" + strings.Join(names, ", ") + "]"
+				}
+				var show func(n orgs.OU, depth int)
+				show = func(n orgs.OU, depth int) {
+					pad := strings.Repeat("  ", depth)
+					fmt.Fprintf(s.out, "%s%s (%s)%s\n", pad, reports.Safe(n.Name), n.ID, attached(string(n.ID)))
+					for _, a := range org.Accounts {
+						if a.Parent == n.ID {
+							fmt.Fprintf(s.out, "%s  %s %-16s %s\n", pad, a.ID, reports.Safe(a.Name), a.State)
+						}
+					}
+					for _, child := range org.Children(n.ID) {
+						show(child, depth+1)
+					}
+				}
+				show(org.OUs[org.Root], 0)
+				return nil
+			})
+		},
+	}
+}
+
+// tamperings are what `sandbox tamper` can do, as somebody who may: the access
+// role, which is exempt from the SCP, or the management account.
+var tamperings = []string{"recorder-stopped", "rule-disabled", "scp-detached"}
+
+func sandboxTamper(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "tamper",
+		Usage: "switch something off, as a person with enough rights would",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "what", Usage: "`" + strings.Join(tamperings, "|") + "`", Required: true},
+			&cli.StringFlag{Name: "account", Usage: "in this account, by number or `NAME`"},
+			&cli.StringFlag{Name: "region", Usage: "in this `REGION`"},
+			&cli.StringFlag{Name: "ou", Usage: "from this OU, by id, name or `PATH` (scp-detached)"},
+		},
+		Action: func(c *cli.Context) error {
+			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
+				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
+				if err != nil {
+					return err
+				}
+				if c.String("what") == "scp-detached" {
+					return detachSCP(ctx, s, w, org, c.String("ou"))
+				}
+				a, err := org.FindAccount(c.String("account"))
+				if err != nil {
+					return badInput(err)
+				}
+				if c.String("region") == "" {
+					return usage("--region is needed")
+				}
+				cfg := w.Config(c.String("region"), w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator"))
+				switch c.String("what") {
+				case "recorder-stopped":
+					client := configservice.NewFromConfig(cfg)
+					out, err := client.DescribeConfigurationRecorders(ctx, &configservice.DescribeConfigurationRecordersInput{})
+					if err != nil {
+						return err
+					}
+					if len(out.ConfigurationRecorders) == 0 {
+						return usage("account %s has no recorder in %s to stop", a.ID, cfg.Region)
+					}
+					_, err = client.StopConfigurationRecorder(ctx, &configservice.StopConfigurationRecorderInput{ConfigurationRecorderName: out.ConfigurationRecorders[0].Name})
+					return told(s, err, "stopped recorder %s in %s (%s), %s", aws.ToString(out.ConfigurationRecorders[0].Name), a.ID, a.Name, cfg.Region)
+				case "rule-disabled":
+					_, err := eventbridge.NewFromConfig(cfg).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("orgguard-config-change")})
+					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)
+				}
+				return usage("unknown --what %q; there are %s", c.String("what"), strings.Join(tamperings, ", "))
+			})
+		},
+	}
+}
+
+func told(s streams, err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, reports.Safe(fmt.Sprintf(format, args...)))
+	return err
+}
+
+// detachSCP takes orgguard's policy off an OU, in the management account.
+func detachSCP(ctx context.Context, s streams, w *sim.World, org *orgs.Organization, ref string) error {
+	ou, err := org.FindOU(ref)
+	if err != nil {
+		return badInput(err)
+	}
+	client := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
+	out, err := client.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: aws.String(string(ou.ID)), Filter: types.PolicyTypeServiceControlPolicy})
+	if err != nil {
+		return err
+	}
+	for _, p := range out.Policies {
+		if aws.ToString(p.Name) == protect.PolicyName {
+			_, err := client.DetachPolicy(ctx, &organizations.DetachPolicyInput{PolicyId: p.Id, TargetId: aws.String(string(ou.ID))})
+			return told(s, err, "detached %s from OU %s", protect.PolicyName, org.PathName(ou.ID))
+		}
+	}
+	return usage("policy %s is not attached to OU %s", protect.PolicyName, ref)
+}
+
+func sandboxTry(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "try",
+		Usage: "stop the recorder of a member account as its own administrator, and print what AWS answers; exit 1 when it is refused",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "account", Usage: "in this account, by number or `NAME`", Required: true},
+			&cli.StringFlag{Name: "region", Usage: "in this `REGION`", Required: true},
+			&cli.StringFlag{Name: "role", Usage: "as this `ROLE`", Value: "Admin"},
+		},
+		Action: func(c *cli.Context) error {
+			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
+				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
+				if err != nil {
+					return err
+				}
+				a, err := org.FindAccount(c.String("account"))
+				if err != nil {
+					return badInput(err)
+				}
+				client := configservice.NewFromConfig(w.Config(c.String("region"), w.RolePrincipal(string(a.ID), c.String("role"), "alice")))
+				name := "orgguard"
+				if out, err := client.DescribeConfigurationRecorders(ctx, &configservice.DescribeConfigurationRecordersInput{}); err == nil && len(out.ConfigurationRecorders) > 0 {
+					name = aws.ToString(out.ConfigurationRecorders[0].Name)
+				}
+				_, err = client.StopConfigurationRecorder(ctx, &configservice.StopConfigurationRecorderInput{ConfigurationRecorderName: aws.String(name)})
+				var api smithy.APIError
+				switch {
+				case errors.As(err, &api):
+					fmt.Fprintf(s.out, "refused: %s: %s\n", api.ErrorCode(), reports.Safe(api.ErrorMessage()))
+					return status(exitDrift)
+				case err != nil:
+					return err
+				}
+				fmt.Fprintf(s.out, "done: recorder %s was stopped\n", reports.Safe(name))
+				return nil
+			})
+		},
+	}
+}
+
+func sandboxConfirm(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "confirm",
+		Usage: "click every confirmation mail of SNS",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "email", Usage: "only those to this `ADDRESS`"}},
+		Action: func(c *cli.Context) error {
+			return inWorld(c, func(_ context.Context, _ globals, w *sim.World) error {
+				fmt.Fprintf(s.out, "confirmed %d subscriptions\n", w.ConfirmSubscriptions(c.String("email")))
+				return nil
+			})
+		},
+	}
+}
+
+func sandboxMail(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "mail",
+		Usage: "print the mails that topics sent",
+		Flags: []cli.Flag{&cli.IntFlag{Name: "last", Usage: "only the last `N`", Value: 10}},
+		Action: func(c *cli.Context) error {
+			return inWorld(c, func(_ context.Context, _ globals, w *sim.World) error {
+				box := w.Outbox()
+				if n := c.Int("last"); n >= 0 && len(box) > n {
+					box = box[len(box)-n:]
+				}
+				for _, m := range box {
+					fmt.Fprintf(s.out, "To: %s\nSubject: %s\n\n%s\n", reports.Safe(m.Endpoint), reports.Safe(m.Subject), strings.ReplaceAll(safeLines(m.Message), "\n  ", "\n"))
+				}
+				if len(box) == 0 {
+					fmt.Fprintln(s.err, "orgguard: no mail was sent")
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func sandboxSignIn(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "signin",
+		Usage: "let the root user of an account sign in to the console",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "account", Usage: "of this account, by number or `NAME`", Required: true},
+			&cli.BoolFlag{Name: "mfa", Usage: "with MFA"},
+			&cli.BoolFlag{Name: "fails", Usage: "with a wrong password"},
+		},
+		Action: func(c *cli.Context) error {
+			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
+				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
+				if err != nil {
+					return err
+				}
+				a, err := org.FindAccount(c.String("account"))
+				if err != nil {
+					return badInput(err)
+				}
+				w.SignIn(string(a.ID), true, c.Bool("mfa"), !c.Bool("fails"))
+				return told(s, nil, "root of %s (%s) signed in", a.ID, a.Name)
+			})
+		},
+	}
+}
+
+// sampleConfig is an orgguard.yaml that fits a simulated organization: its
+// Regions, its security account, and the OUs directly below the root as the SCP's
+// targets.
+func sampleConfig(spec sim.Spec) string {
+	regions := spec.Regions
+	if len(regions) == 0 {
+		regions = []string{"us-east-1"}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "version: 1\nregions: [%s]\nhome_region: %s\n", strings.Join(regions, ", "), regions[0])
+	var attach []string
+	for _, ou := range spec.OUs {
+		attach = append(attach, fmt.Sprintf("%q", ou.Name))
+		for _, a := range ou.Accounts {
+			if a.Name == "security" && a.ID != "" {
+				fmt.Fprintf(&b, "security_account: %q\n", a.ID)
+			}
+		}
+	}
+	b.WriteString("alerts:\n  mode: central\n  email: [security@example.com]\n")
+	if len(attach) > 0 && len(attach) <= 20 {
+		fmt.Fprintf(&b, "scp:\n  protect-config:\n    attach: [%s]\n", strings.Join(attach, ", "))
+	}
+	return b.String()
+}

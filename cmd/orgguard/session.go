@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/term"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/sim"
+	"github.com/orgguard/orgguard/orgs/spec"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+// session is what a command that looks at an organization works with.
+type session struct {
+	globals
+	streams
+	cfg   *spec.Config
+	pool  *access.Pool
+	org   *orgs.Organization
+	base  *baseline.Baseline
+	guard *protect.Guard // nil when scp-protect-config is off
+	world *sim.World     // the simulated organization; nil on AWS
+	now   func() time.Time
+}
+
+// workers is how many account × Region cells are under way at once. Requests on
+// the wire have a limit of their own; a cell that waits for its retry holds
+// neither.
+func (s *session) workers() int { return 8 * s.concurrency }
+
+// mode says what a session's credentials in member accounts may do.
+type mode bool
+
+const (
+	reads  mode = true  // a session policy allows nothing but reads
+	writes mode = false // what the access role may do
+)
+
+// open reads the configuration and the organization.
+func open(ctx context.Context, g globals, st streams, m mode) (*session, error) {
+	s := &session{globals: g, streams: st, now: time.Now}
+	var err error
+	if s.cfg, err = s.loadConfig(); err != nil {
+		return nil, err
+	}
+	cfg, err := s.awsConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.pool, err = access.New(ctx, cfg, access.Options{
+		Role: s.cfg.Organization.AccessRole, ExternalID: s.cfg.Organization.ExternalID, ReadOnly: m == reads, InFlight: g.concurrency,
+		// An endpoint of one's own has no rates of AWS's to keep.
+		NoRateLimits: s.world != nil || os.Getenv("AWS_ENDPOINT_URL") != "",
+	})
+	if err != nil {
+		return s, err
+	}
+	return s, s.load(ctx)
+}
+
+// load reads the organization and applies the configuration to it.
+func (s *session) load(ctx context.Context) error {
+	var err error
+	if s.org, err = orgs.Load(ctx, s.pool.Organizations); err != nil {
+		return err
+	}
+	if s.base, err = baseline.Resolve(s.cfg, s.org, s.pool.Region()); err != nil {
+		return badInput(err)
+	}
+	s.guard, err = protect.New(s.cfg, s.org)
+	return badInput(err)
+}
+
+// close saves the simulated organization.
+func (s *session) close() error {
+	if s == nil || s.world == nil {
+		return nil
+	}
+	return s.world.Close()
+}
+
+// loadConfig reads the configuration file, or takes the defaults where there is
+// none and none was asked for.
+func (s *session) loadConfig() (*spec.Config, error) {
+	file := s.config
+	if s.sandbox && !s.configGiven {
+		if f := sandboxConfig(s.sandboxFile); exists(f) {
+			file = f
+		}
+	}
+	cfg, err := spec.Load(file, baseline.Known())
+	if errors.Is(err, fs.ErrNotExist) && !s.configGiven {
+		s.note("no %s: using the defaults", s.config)
+		return spec.Default(), nil
+	}
+	return cfg, badInput(err)
+}
+
+// sandboxConfig is the configuration that belongs to a simulated organization.
+func sandboxConfig(sandboxFile string) string {
+	return filepath.Join(filepath.Dir(sandboxFile), "orgguard.yaml")
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// awsConfig is the SDK's configuration, or the simulated organization's.
+func (s *session) awsConfig(ctx context.Context) (aws.Config, error) {
+	region := s.region
+	if region == "" {
+		region = s.cfg.HomeRegion
+	}
+	if region == "" {
+		region = "us-east-1"
+	}
+	if !s.sandbox {
+		return access.LoadConfig(ctx, s.profile, region)
+	}
+	w, err := sim.Open(s.sandboxFile)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	s.world = w
+	return w.ManagementConfig(region), nil
+}
+
+// note says something on stderr, unless --quiet.
+func (s *session) note(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintln(s.err, "orgguard: "+safeLines(fmt.Sprintf(format, args...)))
+	}
+}
+
+// style is how people-formats are drawn on stdout.
+func (s *session) style() reports.Style { return styleOf(s.globals, s.streams) }
+
+func styleOf(g globals, st streams) reports.Style {
+	style := reports.Style{Color: st.outTTY && !g.noColor && os.Getenv("NO_COLOR") == ""}
+	if f, ok := st.out.(*os.File); ok && st.outTTY {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			style.Width = min(max(w, 80), 160)
+		}
+	}
+	return style
+}
+
+// withTimeout applies --timeout.
+func withTimeout(ctx context.Context, g globals) (context.Context, context.CancelFunc) {
+	if g.timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, g.timeout)
+}
+
+// withSession opens a session, runs fn and closes the session.
+func withSession(ctx context.Context, g globals, st streams, m mode, fn func(context.Context, *session) error) error {
+	ctx, cancel := withTimeout(ctx, g)
+	defer cancel()
+	s, err := open(ctx, g, st, m)
+	if err == nil {
+		err = fn(ctx, s)
+	}
+	if cerr := s.close(); err == nil && cerr != nil {
+		err = cerr
+	}
+	return err
+}
