@@ -34,7 +34,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE`", Value: "orgguard.yaml", EnvVars: env("CONFIG")},
 		&cli.StringFlag{Name: "profile", Usage: "use this AWS `PROFILE`", EnvVars: env("PROFILE")},
 		&cli.StringFlag{Name: "home-region", Usage: "AWS `REGION` where neither the configuration nor AWS's own settings name one", EnvVars: env("HOME_REGION")},
-		&cli.BoolFlag{Name: "sandbox", Usage: "work on the simulated organization (see `orgguard sandbox`)", EnvVars: env("SANDBOX")},
+		&cli.BoolFlag{Name: "sandbox", Usage: "work on the simulated organization (orgguard sandbox makes one)", EnvVars: env("SANDBOX")},
 		&cli.StringFlag{Name: "sandbox-file", Usage: "the simulated organization's `FILE`", Value: ".orgguard/sandbox.json", EnvVars: env("SANDBOX_FILE")},
 		&cli.IntFlag{Name: "concurrency", Usage: "send at most `N` requests at once", Value: 64, EnvVars: env("CONCURRENCY")},
 		&cli.DurationFlag{Name: "timeout", Usage: "give up after this long, e.g. 30m (0: never)", EnvVars: env("TIMEOUT")},
@@ -89,12 +89,14 @@ func newApp(s streams) *cli.App {
 		Flags:           globalFlags(),
 		Commands:        commands,
 		HideHelpCommand: true,
-		Writer:          s.out,
-		ErrWriter:       s.err,
-		ExitErrHandler:  func(*cli.Context, error) {}, // main decides
-		OnUsageError:    onUsageError,
+		// Names of accounts and OUs may have commas; the flags are repeatable.
+		DisableSliceFlagSeparator: true,
+		Writer:                    s.out,
+		ErrWriter:                 s.err,
+		ExitErrHandler:            func(*cli.Context, error) {}, // main decides
+		OnUsageError:              onUsageError,
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
+			if c.NArg() > 0 && c.Args().First() != "help" {
 				return unknownCommand("orgguard", c.Args().First(), c.App.Commands)
 			}
 			return cli.ShowAppHelp(c)

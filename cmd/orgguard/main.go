@@ -38,6 +38,8 @@ type streams struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second Ctrl-C ends the process at once.
+	context.AfterFunc(ctx, stop)
 	tty := func(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }
 	code := run(ctx, os.Args, streams{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,

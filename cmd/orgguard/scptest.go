@@ -134,9 +134,9 @@ func runSCPTestInit(ctx context.Context, g globals, st streams, o scpTestOptions
 		return err
 	}
 	if !g.quiet {
-		fmt.Fprintln(st.err, "orgguard: "+reports.Safe("wrote "+o.file+"; run it with orgguard scp test --file "+o.file))
+		_, err = fmt.Fprintln(st.err, "orgguard: "+reports.Safe("wrote "+o.file+"; run it with orgguard scp test --file "+o.file))
 	}
-	return nil
+	return err
 }
 
 // relativeTo is the policy file as seen from the case file.

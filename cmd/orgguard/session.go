@@ -99,7 +99,9 @@ func (s *session) loadConfig() (*spec.Config, error) {
 			file = f
 		}
 	}
-	cfg, err := spec.Load(file, baseline.Known())
+	known := baseline.Known()
+	known.Elsewhere = []string{protect.Control}
+	cfg, err := spec.Load(file, known)
 	if errors.Is(err, fs.ErrNotExist) && !s.configGiven {
 		s.note("no %s: using the defaults", s.config)
 		return spec.Default(), nil
