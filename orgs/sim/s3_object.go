@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// objectState is one object of a bucket. Versions are not kept.
+type objectState struct {
+	Body     []byte            `json:"body"`
+	Type     string            `json:"type,omitempty"`
+	ETag     string            `json:"etag"`
+	Modified time.Time         `json:"modified"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// maxObject bounds an object: the world is a file.
+const maxObject = 8 << 20
+
+// onObject makes an operation on an object.
+func onObject[I any](o operation, action string, object func(*I) (bucket, key *string)) operation {
+	o.action = "s3:" + action
+	return on(o, func(c *call, in *I) string {
+		bucket, key := object(in)
+		return c.w.bucketARN(aws.ToString(bucket)) + "/" + aws.ToString(key)
+	})
+}
+
+func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
+	b, err := bucketFor(c, in.Bucket, "PutObject", aws.ToString(in.Key))
+	if err != nil {
+		return nil, err
+	}
+	refuse := func(key string) error {
+		return notAuthorized(c, "kms:GenerateDataKey", key, "because no resource-based policy allows the kms:GenerateDataKey action")
+	}
+	if err := c.useKey(b.Owner, c.w.defaultKey(b), refuse); err != nil {
+		return nil, err
+	}
+	var body []byte
+	if in.Body != nil {
+		if s, ok := in.Body.(io.Seeker); ok { // an earlier attempt, or the checksum, may have read it
+			if _, err := s.Seek(0, io.SeekStart); err != nil {
+				return nil, err
+			}
+		}
+		if body, err = io.ReadAll(io.LimitReader(in.Body, maxObject+1)); err != nil {
+			return nil, err
+		}
+	}
+	if len(body) > maxObject {
+		return nil, apiError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+	}
+	o := &objectState{Body: body, Type: orDefault(in.ContentType, "application/octet-stream"), ETag: `"` + *md5Hex(string(body)) + `"`, Modified: c.now, Metadata: maps.Clone(in.Metadata)}
+	if b.Objects == nil {
+		b.Objects = map[string]*objectState{}
+	}
+	b.Objects[aws.ToString(in.Key)] = o
+	c.w.dirty()
+	return &s3.PutObjectOutput{ETag: aws.String(o.ETag), ServerSideEncryption: b.algorithm()}, nil
+}
+
+// algorithm is how new objects are encrypted.
+func (b *bucketState) algorithm() types.ServerSideEncryption {
+	if d := b.encryption().Rules[0].ApplyServerSideEncryptionByDefault; d != nil {
+		return d.SSEAlgorithm
+	}
+	return types.ServerSideEncryptionAes256
+}
+
+func objectFor(c *call, bucket, key *string) (*bucketState, *objectState, error) {
+	b, err := bucketFor(c, bucket, "GetObject", aws.ToString(key))
+	if err != nil {
+		return nil, nil, err
+	}
+	o := b.Objects[aws.ToString(key)]
+	if o == nil {
+		return nil, nil, &types.NoSuchKey{Message: aws.String("The specified key does not exist.")}
+	}
+	return b, o, nil
+}
+
+func getObject(c *call, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
+	b, o, err := objectFor(c, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &s3.GetObjectOutput{
+		Body: io.NopCloser(bytes.NewReader(bytes.Clone(o.Body))), ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type),
+		ETag: aws.String(o.ETag), LastModified: aws.Time(o.Modified), Metadata: maps.Clone(o.Metadata), ServerSideEncryption: b.algorithm(),
+	}, nil
+}
+
+func headObject(c *call, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+	b, o, err := objectFor(c, in.Bucket, in.Key)
+	if err != nil {
+		if code, _ := errorParts(err); code == "NoSuchKey" || code == "NoSuchBucket" {
+			return nil, &types.NotFound{Message: aws.String("Not Found")}
+		}
+		return nil, err
+	}
+	return &s3.HeadObjectOutput{
+		ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type), ETag: aws.String(o.ETag),
+		LastModified: aws.Time(o.Modified), Metadata: maps.Clone(o.Metadata), ServerSideEncryption: b.algorithm(),
+	}, nil
+}
+
+// deleteObject: an object that does not exist is deleted all the same.
+func deleteObject(c *call, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
+	b, err := bucketFor(c, in.Bucket, "DeleteObject", aws.ToString(in.Key))
+	if err != nil {
+		return nil, err
+	}
+	delete(b.Objects, aws.ToString(in.Key))
+	c.w.dirty()
+	return &s3.DeleteObjectOutput{}, nil
+}
+
+func listObjects(c *call, in *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {
+	b, err := bucketFor(c, in.Bucket, "ListBucket", "")
+	if err != nil {
+		return nil, err
+	}
+	prefix, delimiter := aws.ToString(in.Prefix), aws.ToString(in.Delimiter)
+	// An entry is a key, or what several keys have in common up to the delimiter.
+	var entries []string
+	for _, key := range slices.Sorted(maps.Keys(b.Objects)) {
+		if !strings.HasPrefix(key, prefix) || key <= aws.ToString(in.StartAfter) && in.StartAfter != nil {
+			continue
+		}
+		if delimiter != "" {
+			if i := strings.Index(key[len(prefix):], delimiter); i >= 0 {
+				key = key[:len(prefix)+i+len(delimiter)]
+			}
+		}
+		if len(entries) == 0 || entries[len(entries)-1] != key {
+			entries = append(entries, key)
+		}
+	}
+	limit := 1000
+	if in.MaxKeys != nil {
+		limit = max(0, min(int(*in.MaxKeys), limit))
+	}
+	page, next, ok := pageOf(c, entries, limit, in.ContinuationToken)
+	if !ok {
+		return nil, apiError("InvalidArgument", "The continuation token provided is incorrect")
+	}
+	out := &s3.ListObjectsV2Output{
+		Name: aws.String(b.Name), Prefix: in.Prefix, Delimiter: in.Delimiter, MaxKeys: aws.Int32(int32(limit)),
+		KeyCount: aws.Int32(int32(len(page))), IsTruncated: aws.Bool(next != nil), NextContinuationToken: next, ContinuationToken: in.ContinuationToken,
+	}
+	for _, key := range page {
+		o := b.Objects[key]
+		if o == nil || delimiter != "" && strings.HasSuffix(key, delimiter) && key != prefix {
+			out.CommonPrefixes = append(out.CommonPrefixes, types.CommonPrefix{Prefix: aws.String(key)})
+			continue
+		}
+		out.Contents = append(out.Contents, types.Object{
+			Key: aws.String(key), ETag: aws.String(o.ETag), Size: aws.Int64(int64(len(o.Body))), LastModified: aws.Time(o.Modified), StorageClass: types.ObjectStorageClassStandard,
+		})
+	}
+	return out, nil
+}
