@@ -122,7 +122,7 @@ func waitStack(ctx context.Context, s site, name string, gone bool) error {
 func stackReason(ctx context.Context, s site, name, otherwise string) string {
 	out, err := s.CloudFormation.DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: aws.String(name)}, s.at.CloudFormation)
 	if err != nil {
-		return otherwise
+		return strings.TrimSpace(otherwise + " (its events could not be read: " + reasonOf(err) + ")")
 	}
 	reason := otherwise
 	for _, e := range out.StackEvents { // newest first

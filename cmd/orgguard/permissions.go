@@ -37,10 +37,39 @@ var (
 		"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
 		"s3:GetBucketOwnershipControls", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetBucketVersioning", "s3:GetEncryptionConfiguration",
 		"sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic",
-		"sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+		"sqs:GetQueueAttributes",
 		"states:DescribeStateMachine",
 	}
 	readStacks = []string{"cloudformation:DescribeStacks", "cloudformation:GetTemplate"}
+
+	// writeStacks and writeResources are for the plain stacks, which
+	// CloudFormation deploys with the rights of whoever asks it to, rollbacks
+	// included, and for repairs.
+	writeStacks = []string{
+		"cloudformation:CreateStack", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudformation:UpdateStack",
+	}
+	writeResources = []string{
+		"config:PutConfigurationRecorder", "config:PutDeliveryChannel", "config:StartConfigurationRecorder",
+		"events:CreateEventBus", "events:DeleteEventBus", "events:DeleteRule", "events:PutPermission", "events:PutRule", "events:PutTargets",
+		"events:RemovePermission", "events:RemoveTargets", "events:TagResource",
+		"iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PassRole",
+		"iam:PutRolePolicy", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+		"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateKey", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:ListKeys",
+		"kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UpdateAlias",
+		"s3:CreateBucket", "s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
+		"s3:PutBucketVersioning", "s3:PutEncryptionConfiguration",
+		"sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource", "sns:Unsubscribe",
+		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
+		"states:CreateStateMachine", "states:DeleteStateMachine", "states:TagResource", "states:UpdateStateMachine",
+	}
+	writeOrganization = []string{
+		"cloudformation:ActivateOrganizationsAccess", "cloudformation:CreateStackInstances", "cloudformation:CreateStackSet",
+		"cloudformation:DescribeStackSetOperation", "cloudformation:ListStackSetOperationResults", "cloudformation:TagResource",
+		"cloudformation:UpdateStackSet",
+		"iam:CreateServiceLinkedRole",
+		"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:EnableAWSServiceAccess", "organizations:EnablePolicyType",
+		"organizations:ListPoliciesForTarget", "organizations:TagResource", "organizations:UpdatePolicy",
+	}
 )
 
 // grants are the rights each command needs.
@@ -49,6 +78,11 @@ var grants = map[string]grant{
 	"plan": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
 		member: join(readBaseline, readStacks),
+	},
+	"rollout": {
+		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
+			writeStacks, writeResources, writeOrganization),
+		member: join(readBaseline, readStacks, writeStacks, writeResources),
 	},
 }
 

@@ -45,7 +45,7 @@ func newMeter(opts Options) *meter {
 
 // addTo adds the meter to an operation's stack.
 func (m *meter) addTo(s *middleware.Stack) error {
-	if err := s.Initialize.Add(middleware.InitializeMiddlewareFunc("OrgguardUsed", m.record), middleware.Before); err != nil {
+	if err := s.Initialize.Add(middleware.InitializeMiddlewareFunc("OrgguardUsed", m.record), middleware.After); err != nil {
 		return err
 	}
 	return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("OrgguardSlot", m.attempt), "Signing", middleware.Before)

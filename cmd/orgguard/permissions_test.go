@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/orgs/sim"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// limited is a role that exists in every account with just the rights of a grant.
+const limited = "OrgGuardLimited"
+
+const permissionsConfig = `
+version: 1
+organization: {access_role: OrgGuardLimited}
+regions: [ap-northeast-1, us-east-1, ap-east-1]
+home_region: ap-northeast-1
+security_account: "200000000001"
+alerts: {mode: %s, email: [security@example.com]}
+# Who sets the scene up goes on working when the SCP is attached.
+scp: {protect-config: {break_glass_roles: [OrganizationAccountAccessRole]}}
+`
+
+// limitedWorld is the demo organization with the limited role in every account
+// that can be entered, and a way to change its rights.
+type limitedWorld struct {
+	t        *testing.T
+	w        *sim.World
+	cfg      *spec.Config
+	accounts []string
+}
+
+func newLimitedWorld(t *testing.T, alerts string) *limitedWorld {
+	t.Helper()
+	scenario, err := sim.Scenario("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenario.Organization.NoPaths = true // the API that needs the most calls
+	w, err := sim.New(scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := spec.Parse("test.yaml", fmt.Appendf(nil, permissionsConfig, alerts), baseline.Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lw := &limitedWorld{t: t, w: w, cfg: cfg}
+	lw.accounts = []string{
+		"100000000001", "200000000001", "200000000002", "300000000001", "300000000002", "300000000003", "310000000001", "310000000002",
+		"400000000001", "400000000002", "500000000001", "500000000002", "500000000003",
+	}
+	for _, id := range lw.accounts {
+		_, err := lw.iam(id).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String(limited), AssumeRolePolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::100000000001:root"},"Action":"sts:AssumeRole"}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return lw
+}
+
+// iam is IAM in an account, as somebody who may do everything there.
+func (lw *limitedWorld) iam(account string) *iam.Client {
+	role := "OrganizationAccountAccessRole"
+	if account == "100000000001" {
+		role = "OrgAdmin"
+	}
+	return iam.NewFromConfig(lw.w.Config("us-east-1", lw.w.RolePrincipal(account, role, "setup")))
+}
+
+// grant gives the limited roles exactly these rights.
+func (lw *limitedWorld) grant(g grant) {
+	lw.t.Helper()
+	for _, id := range lw.accounts {
+		doc := g.memberPolicy()
+		if id == "100000000001" {
+			doc = g.callerPolicy(lw.cfg, orgs.PartitionOf("us-east-1"))
+		}
+		b, err := json.Marshal(doc)
+		if err != nil {
+			lw.t.Fatal(err)
+		}
+		if _, err := lw.iam(id).PutRolePolicy(lw.t.Context(), &iam.PutRolePolicyInput{
+			RoleName: aws.String(limited), PolicyName: aws.String("rights"), PolicyDocument: aws.String(string(b)),
+		}); err != nil {
+			lw.t.Fatal(err)
+		}
+	}
+}
+
+// session is a session of the limited role.
+func (lw *limitedWorld) session(m mode) *session {
+	lw.t.Helper()
+	pool, err := access.New(lw.t.Context(), lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("100000000001", limited, "orgguard")),
+		access.Options{Role: limited, ReadOnly: m == reads, NoRateLimits: true})
+	if err != nil {
+		lw.t.Fatal(err)
+	}
+	s := &session{
+		globals: globals{concurrency: 8, quiet: true}, streams: streams{out: io.Discard, err: io.Discard}, cfg: lw.cfg, pool: pool, now: time.Now,
+	}
+	if err := s.load(lw.t.Context()); err != nil {
+		lw.t.Fatal(err)
+	}
+	return s
+}
+
+var refusal = regexp.MustCompile(`User: arn:aws:sts::(\d+):assumed-role/\S+ is not authorized to perform: (\S+)`)
+
+// audit runs an audit and returns every refusal it met.
+func (lw *limitedWorld) audit() (refused []string, used map[string]int) {
+	s := lw.session(reads)
+	a, err := runAudit(lw.t.Context(), s, auditOptions{all: true})
+	if err != nil {
+		lw.t.Fatal(err)
+	}
+	for _, f := range a.Findings {
+		refused = append(refused, refusals(f.Reason)...)
+	}
+	return refused, s.pool.Used()
+}
+
+// plan makes a plan and returns every refusal it met.
+func (lw *limitedWorld) plan() (refused []string, used map[string]int) {
+	s := lw.session(reads)
+	p, _, err := makePlan(lw.t.Context(), s)
+	if err != nil {
+		lw.t.Fatal(err)
+	}
+	for _, skip := range p.Skipped {
+		refused = append(refused, refusals(skip.Reason)...)
+	}
+	return refused, s.pool.Used()
+}
+
+// rollout carries a plan out and returns every refusal it met.
+func (lw *limitedWorld) rollout() (refused []string, used map[string]int) {
+	s := lw.session(writes)
+	p, tasks, err := makePlan(lw.t.Context(), s)
+	if err != nil {
+		lw.t.Fatal(err)
+	}
+	for _, skip := range p.Skipped {
+		refused = append(refused, refusals(skip.Reason)...)
+	}
+	for _, o := range plan.Execute(context.Background(), tasks, 4, nil).Outcomes {
+		refused = append(refused, refusals(o.Err)...)
+		if o.Err != "" && len(refusals(o.Err)) == 0 {
+			lw.t.Errorf("%s %s: %s", o.Change.Verb, o.Change.Resource, o.Err)
+		}
+		for _, f := range o.Failures {
+			refused = append(refused, refusals(f.Reason)...)
+		}
+	}
+	return refused, s.pool.Used()
+}
+
+func refusals(text string) []string {
+	var out []string
+	for _, m := range refusal.FindAllStringSubmatch(text, -1) {
+		side := "member"
+		if m[1] == "100000000001" {
+			side = "caller"
+		}
+		out = append(out, side+" "+m[2])
+	}
+	return out
+}
+
+// everything is what the limited role gets to set a scene up.
+var everything = grant{caller: []string{"*"}, member: []string{"*"}}
+
+func TestAuditAndPlanNeedExactlyTheRightsTheyPrint(t *testing.T) {
+	used := map[string]map[string]int{"audit": {}, "plan": {}}
+	for _, alerts := range []string{"central", "local"} {
+		lw := newLimitedWorld(t, alerts)
+		for _, when := range []string{"before", "after"} {
+			for command, run := range map[string]func() ([]string, map[string]int){"audit": lw.audit, "plan": lw.plan} {
+				lw.grant(grants[command])
+				refused, calls := run()
+				if len(refused) > 0 {
+					t.Errorf("%s %s a rollout with %s alerts was refused %v", command, when, alerts, refused)
+				}
+				maps.Copy(used[command], calls)
+			}
+			lw.grant(everything)
+			if refused, _ := lw.rollout(); len(refused) > 0 {
+				t.Fatalf("setting up: %v", refused)
+			}
+		}
+	}
+	for command, calls := range used {
+		for _, action := range slices.Concat(grants[command].caller, grants[command].member) {
+			if calls[action] == 0 {
+				t.Errorf("%s prints %s and never uses it", command, action)
+			}
+		}
+	}
+}
+
+func TestARolloutGetsByWithTheRightsItPrints(t *testing.T) {
+	for _, alerts := range []string{"central", "local"} {
+		lw := newLimitedWorld(t, alerts)
+		lw.grant(grants["rollout"])
+		if refused, _ := lw.rollout(); len(refused) > 0 {
+			t.Errorf("the first rollout with %s alerts was refused %v", alerts, refused)
+		}
+		lw.cfg.Alerts.Email = append(lw.cfg.Alerts.Email, "second@example.com") // templates change
+		if refused, _ := lw.rollout(); len(refused) > 0 {
+			t.Errorf("an update with %s alerts was refused %v", alerts, refused)
+		}
+		if refused, _ := lw.audit(); len(refused) > 0 {
+			t.Errorf("the audit after it was refused %v", refused)
+		}
+	}
+}
