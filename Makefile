@@ -16,7 +16,7 @@ CFNLINT_VERSION  = 1.51.0
 # rule.
 CFNLINT_PARTS = --ignore-checks E1010 E1020 E3005
 
-.PHONY: help build demo test check tidy fmt fmt-check vet lint templates rendered race bench fuzz tools clean
+.PHONY: help build demo test check tidy fmt fmt-check vet lint templates rendered permissions race bench fuzz tools clean
 
 help:
 	@echo 'build      bin/orgguard'
@@ -84,6 +84,10 @@ rendered: build
 	@files=`find bin/templates -name '*.yaml' -o -name '*.template.json'`; \
 	if [ -z "$$files" ]; then echo 'orgguard render wrote no template' >&2; exit 1; fi; \
 	$(CFNLINT) -- $$files
+
+# The README's table of permissions, from the code.
+permissions:
+	@$(GO) test -run TestTheReadmeListsThePermissions ./cmd/orgguard -update-readme
 
 race:
 	@echo '== go test -race'

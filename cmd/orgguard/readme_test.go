@@ -1,0 +1,77 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var updateReadme = flag.Bool("update-readme", false, "write the permissions into README.md")
+
+const (
+	readme         = "../../README.md"
+	readmeBegin    = "<!-- permissions: begin (make permissions) -->\n"
+	readmeEnd      = "<!-- permissions: end -->"
+	readmeTemplate = "| command | in the management account | in every account, by the access role |\n| --- | --- | --- |\n"
+)
+
+func TestTheReadmeListsThePermissions(t *testing.T) {
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	before, rest, ok := strings.Cut(text, readmeBegin)
+	have, after, ok2 := strings.Cut(rest, readmeEnd)
+	if !ok || !ok2 {
+		t.Fatal("README.md has no place for the permissions")
+	}
+	want := permissionsTable()
+	if *updateReadme {
+		if err := os.WriteFile(readme, []byte(before+readmeBegin+want+readmeEnd+after), 0o644); err != nil { //nolint:gosec // a file of the repository
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("the permissions in README.md are out of date (make permissions):\n%s", diff)
+	}
+}
+
+// permissionsTable is the table of the README: what each command needs beyond
+// the one above it.
+func permissionsTable() string {
+	var b strings.Builder
+	b.WriteString(readmeTemplate)
+	var last grant
+	for _, command := range []string{"audit", "plan", "rollout"} {
+		g := grants[command]
+		lead := ""
+		if command != "audit" {
+			lead = "as above, and "
+		}
+		fmt.Fprintf(&b, "| `%s` | %s%s | %s%s |\n", command, lead, actions(g.caller, last.caller), lead, actions(g.member, last.member))
+		last = g
+	}
+	b.WriteString("\nThe caller also needs `sts:AssumeRole` on the access role.\n")
+	return b.String()
+}
+
+// actions lists what is new, service by service.
+func actions(list, known []string) string {
+	seen := map[string]bool{}
+	for _, a := range known {
+		seen[a] = true
+	}
+	var out []string
+	for _, a := range list {
+		if !seen[a] {
+			out = append(out, "`"+a+"`")
+		}
+	}
+	return strings.Join(out, " ")
+}
