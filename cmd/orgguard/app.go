@@ -40,7 +40,7 @@ func globalFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "timeout", Usage: "give up after this long, e.g. 30m (0: never)", EnvVars: env("TIMEOUT")},
 		&cli.BoolFlag{Name: "verbose", Usage: "say on stderr what is being done", EnvVars: env("VERBOSE")},
 		&cli.BoolFlag{Name: "quiet", Usage: "say nothing on stderr but errors", EnvVars: env("QUIET")},
-		&cli.BoolFlag{Name: "no-color", Usage: "no colour (NO_COLOR is obeyed too)", EnvVars: append(env("NO_COLOR"), "NO_COLOR")},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colour (NO_COLOR is obeyed too)", EnvVars: env("NO_COLOR")},
 	}
 }
 
@@ -121,6 +121,7 @@ func finish(c *cli.Command) {
 		}
 		return
 	}
+	needed := settle(c.Flags)
 	c.Flags = append(c.Flags, globalFlags()...)
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
@@ -129,8 +130,40 @@ func finish(c *cli.Command) {
 		if ctx.NArg() > 0 {
 			return usage("%s takes no arguments, only flags: %q (what follows it would have been ignored)", c.HelpName, ctx.Args().First())
 		}
+		for _, name := range needed {
+			if ctx.String(name) == "" {
+				return usage("%s needs --%s", c.HelpName, name)
+			}
+		}
 		return action(ctx)
 	}
+}
+
+// settle lets a command's own flags read ORGGUARD_* as the global ones do, and
+// returns those that are required. The library's own check for these prints the
+// help on stdout, where data belongs.
+func settle(flags []cli.Flag) (needed []string) {
+	for _, f := range flags {
+		var vars *[]string
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			if f.Required {
+				f.Required = false
+				needed = append(needed, f.Name)
+			}
+			vars = &f.EnvVars
+		case *cli.StringSliceFlag:
+			vars = &f.EnvVars
+		case *cli.BoolFlag:
+			vars = &f.EnvVars
+		case *cli.IntFlag:
+			vars = &f.EnvVars
+		}
+		if vars != nil && *vars == nil {
+			*vars = []string{"ORGGUARD_" + strings.ToUpper(strings.ReplaceAll(f.Names()[0], "-", "_"))}
+		}
+	}
+	return needed
 }
 
 func onUsageError(c *cli.Context, err error, _ bool) error {

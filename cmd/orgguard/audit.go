@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ type auditOptions struct {
 	outputs []string
 	all     bool
 	filter  baseline.Filter
+	tags    []orgs.Tag // accounts must have all of them
 }
 
 func newAuditCommand(s streams) *cli.Command {
@@ -37,6 +39,7 @@ func newAuditCommand(s streams) *cli.Command {
 			&cli.StringSliceFlag{Name: "control", Usage: "only this control, by `ID`; repeatable"},
 			&cli.StringSliceFlag{Name: "account", Usage: "only this account, by number or `NAME`; repeatable"},
 			&cli.StringSliceFlag{Name: "ou", Usage: "only accounts below this OU, by id, name or `PATH`; repeatable"},
+			&cli.StringSliceFlag{Name: "tag", Usage: "only accounts with this tag, as `KEY=VALUE` or KEY; several must all match"},
 			&cli.StringSliceFlag{Name: "region", Usage: "only this `REGION`, or global; repeatable"},
 		},
 		Action: func(c *cli.Context) error {
@@ -52,6 +55,13 @@ func newAuditCommand(s streams) *cli.Command {
 			}
 			if _, err := outputFormats(o.outputs); err != nil {
 				return err
+			}
+			for _, text := range c.StringSlice("tag") {
+				tag, err := orgs.ParseTag(text)
+				if err != nil {
+					return badInput(err)
+				}
+				o.tags = append(o.tags, tag)
 			}
 			toStdout := len(o.outputs) == 0 || c.IsSet("format")
 			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
@@ -91,6 +101,10 @@ func auditCode(a reports.Audit) int {
 // runAudit looks at the organization and makes the report. An interrupted run
 // still reports what it saw.
 func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, error) {
+	var err error
+	if o.filter, err = s.withTags(ctx, o.filter, o.tags); err != nil {
+		return reports.Audit{}, err
+	}
 	base, scpToo, err := splitControls(s, o.filter)
 	if err != nil {
 		return reports.Audit{}, badInput(err)
@@ -118,6 +132,39 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 		s.note("%s", n)
 	}
 	return s.auditOf(found, o, ctx.Err() != nil), nil
+}
+
+// withTags narrows a filter to the accounts that have the tags.
+func (s *session) withTags(ctx context.Context, f baseline.Filter, tags []orgs.Tag) (baseline.Filter, error) {
+	if len(tags) == 0 {
+		return f, nil
+	}
+	sel := orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}
+	candidates, err := s.org.Select(sel, nil)
+	if err != nil {
+		return f, badInput(err)
+	}
+	ids := make([]orgs.AccountID, len(candidates))
+	for i, a := range candidates {
+		ids[i] = a.ID
+	}
+	have, err := orgs.LoadTags(ctx, s.pool.Organizations, ids)
+	if err != nil {
+		return f, err
+	}
+	sel.Tags = tags
+	chosen, err := s.org.Select(sel, func(id orgs.AccountID) map[string]string { return have[id] })
+	if err != nil {
+		return f, err
+	}
+	if len(chosen) == 0 {
+		return f, usage("no account has the tags asked for")
+	}
+	f.Accounts, f.OUs = nil, nil
+	for _, a := range chosen {
+		f.Accounts = append(f.Accounts, string(a.ID))
+	}
+	return f, nil
 }
 
 // splitControls separates the baseline's controls from the SCP's. base is nil
@@ -213,20 +260,23 @@ func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error 
 	if err != nil {
 		return err
 	}
+	var problems []error
 	for i, file := range o.outputs {
 		var b bytes.Buffer
 		if err := reports.Write(&b, formats[i], reports.Style{}, a); err != nil {
 			return fmt.Errorf("write the report as %s: %w", formats[i], err)
 		}
 		if err := writeFile(file, b.Bytes()); err != nil {
-			return err
+			problems = append(problems, err)
+			continue
 		}
 		s.note("wrote %s", file)
 	}
-	if !toStdout {
-		return nil
+	// A report that could not be written to a file is not lost.
+	if toStdout || len(problems) > 0 {
+		problems = append(problems, reports.Write(s.out, o.format, s.style(), a))
 	}
-	return reports.Write(s.out, o.format, s.style(), a)
+	return errors.Join(problems...)
 }
 
 // outputFormats are the formats of output files, by their endings.
@@ -238,9 +288,27 @@ func outputFormats(files []string) ([]reports.Format, error) {
 		if !ok {
 			return nil, usage("--output %s: the ending says no format; use .json, .csv, .md or .txt", f)
 		}
+		if err := checkFolder("output", f); err != nil {
+			return nil, err
+		}
 		out[i] = format
 	}
 	return out, nil
+}
+
+// checkFolder refuses a file that cannot be written for want of a folder: better
+// before the work than after it.
+func checkFolder(flag, file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+		return usage("--%s %s: there is no folder %s", flag, file, filepath.Dir(file))
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return usage("--%s %s: that is a folder", flag, file)
+	}
+	return nil
 }
 
 // writeFile writes a file whole or not at all.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
@@ -37,6 +38,12 @@ type streams struct {
 }
 
 func main() {
+	// A variable that is empty, as CI systems leave them, is one that is not set.
+	for _, kv := range os.Environ() {
+		if name, value, _ := strings.Cut(kv, "="); value == "" && strings.HasPrefix(name, "ORGGUARD_") {
+			os.Unsetenv(name) //nolint:errcheck // the name comes from the environment itself
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)

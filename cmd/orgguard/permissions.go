@@ -74,7 +74,11 @@ var (
 
 // grants are the rights each command needs.
 var grants = map[string]grant{
-	"audit": {caller: join(readOrganization, readSCP, readStackSets, readBaseline), member: readBaseline},
+	"audit": {
+		// ListTagsForResource is for --tag.
+		caller: join(readOrganization, readSCP, readStackSets, readBaseline, []string{"organizations:ListTagsForResource"}),
+		member: readBaseline,
+	},
 	"plan": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
 		member: join(readBaseline, readStacks),

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,9 +125,9 @@ func (lw *limitedWorld) session(m mode) *session {
 var refusal = regexp.MustCompile(`User: arn:aws:sts::(\d+):assumed-role/\S+ is not authorized to perform: (\S+)`)
 
 // audit runs an audit and returns every refusal it met.
-func (lw *limitedWorld) audit() (refused []string, used map[string]int) {
+func (lw *limitedWorld) audit(tags ...orgs.Tag) (refused []string, used map[string]int) {
 	s := lw.session(reads)
-	a, err := runAudit(lw.t.Context(), s, auditOptions{all: true})
+	a, err := runAudit(lw.t.Context(), s, auditOptions{all: true, tags: tags})
 	if err != nil {
 		lw.t.Fatal(err)
 	}
@@ -191,7 +192,12 @@ func TestAuditAndPlanNeedExactlyTheRightsTheyPrint(t *testing.T) {
 	for _, alerts := range []string{"central", "local"} {
 		lw := newLimitedWorld(t, alerts)
 		for _, when := range []string{"before", "after"} {
-			for command, run := range map[string]func() ([]string, map[string]int){"audit": lw.audit, "plan": lw.plan} {
+			for command, run := range map[string]func() ([]string, map[string]int){
+				"audit":         func() ([]string, map[string]int) { return lw.audit() },
+				"audit (--tag)": func() ([]string, map[string]int) { return lw.audit(orgs.Tag{Key: "team"}) },
+				"plan":          lw.plan,
+			} {
+				command, _, _ := strings.Cut(command, " ")
 				lw.grant(grants[command])
 				refused, calls := run()
 				if len(refused) > 0 {

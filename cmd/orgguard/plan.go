@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,9 +28,12 @@ func newPlanCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			format, err := reports.ParseFormat(c.String("format"))
+			format, err := parsePlanFormat(c.String("format"))
 			if err != nil {
-				return badInput(err)
+				return err
+			}
+			if err := checkFolder("out", c.String("out")); err != nil {
+				return err
 			}
 			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
 				p, _, err := makePlan(ctx, s)
@@ -52,6 +57,15 @@ func newPlanCommand(s streams) *cli.Command {
 			})
 		},
 	}
+}
+
+// parsePlanFormat reads the format of a plan before anything is looked at.
+func parsePlanFormat(name string) (reports.Format, error) {
+	f, err := reports.ParseFormat(name)
+	if err == nil && !slices.Contains(reports.PlanFormats(), f) {
+		err = reports.WritePlan(io.Discard, f, reports.Style{}, plan.Plan{}) // says which there are
+	}
+	return f, badInput(err)
 }
 
 // planCode is the exit code of a plan.

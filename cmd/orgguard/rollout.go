@@ -36,8 +36,8 @@ func newRolloutCommand(s streams) *cli.Command {
 				return err
 			}
 			o := rolloutOptions{yes: c.Bool("yes")}
-			if o.format, err = reports.ParseFormat(c.String("format")); err != nil {
-				return badInput(err)
+			if o.format, err = parsePlanFormat(c.String("format")); err != nil {
+				return err
 			}
 			if !o.yes && !s.inTTY {
 				return usage("rollout changes AWS and nobody can be asked here: read `orgguard plan`, then give --yes")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,7 @@ func sandboxCreate(s streams) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "scenario", Usage: "which one: `" + strings.Join(sim.Scenarios(), "|") + "`", Value: "demo"},
 			&cli.IntFlag{Name: "accounts", Usage: "instead of a scenario, `N` accounts in OUs of twenty"},
+			&cli.StringFlag{Name: "spec", Usage: "instead of a scenario, the organization that `FILE` describes"},
 			&cli.BoolFlag{Name: "force", Usage: "replace the one that is there"},
 		},
 		Action: func(c *cli.Context) error {
@@ -68,6 +70,14 @@ func sandboxCreate(s streams) *cli.Command {
 			switch n := c.Int("accounts"); {
 			case n < 0 || n > 10_000:
 				return usage("--accounts %d: want 1 to 10000", n)
+			case c.String("spec") != "":
+				src, err := os.ReadFile(c.String("spec"))
+				if err != nil {
+					return badInput(err)
+				}
+				if spec, err = sim.ParseSpec(src); err != nil {
+					return badInput(fmt.Errorf("%s: %w", c.String("spec"), err))
+				}
 			case n > 0:
 				spec = sim.Generate(n, (n+19)/20, 2)
 			default:
@@ -109,7 +119,7 @@ func sandboxShow(s streams) *cli.Command {
 				client := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
 				attached := func(id string) string {
 					out, err := client.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: aws.String(id), Filter: types.PolicyTypeServiceControlPolicy})
-					if err != nil { // the policy type is off
+					if err != nil || len(out.Policies) == 0 { // the policy type is off
 						return ""
 					}
 					var names []string
@@ -153,6 +163,14 @@ func sandboxTamper(s streams) *cli.Command {
 			&cli.StringFlag{Name: "ou", Usage: "from this OU, by id, name or `PATH` (scp-detached)"},
 		},
 		Action: func(c *cli.Context) error {
+			switch what := c.String("what"); {
+			case !slices.Contains(tamperings, what):
+				return usage("unknown --what %q; there are %s", what, strings.Join(tamperings, ", "))
+			case what == "scp-detached" && c.String("ou") == "":
+				return usage("--what %s needs --ou", what)
+			case what != "scp-detached" && (c.String("account") == "" || c.String("region") == ""):
+				return usage("--what %s needs --account and --region", what)
+			}
 			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
 				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
 				if err != nil {
@@ -165,8 +183,8 @@ func sandboxTamper(s streams) *cli.Command {
 				if err != nil {
 					return badInput(err)
 				}
-				if c.String("region") == "" {
-					return usage("--region is needed")
+				if err := knownRegion(org, c.String("region")); err != nil {
+					return err
 				}
 				cfg := w.Config(c.String("region"), w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator"))
 				switch c.String("what") {
@@ -185,10 +203,18 @@ func sandboxTamper(s streams) *cli.Command {
 					_, err := eventbridge.NewFromConfig(cfg).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("orgguard-config-change")})
 					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)
 				}
-				return usage("unknown --what %q; there are %s", c.String("what"), strings.Join(tamperings, ", "))
+				return nil
 			})
 		},
 	}
+}
+
+// knownRegion refuses a Region that the partition does not have.
+func knownRegion(org *orgs.Organization, region string) error {
+	if all := org.Partition.All(); !slices.Contains(all, region) {
+		return badInput(&orgs.UnknownError{Kind: "Region", Name: region, Near: orgs.Nearest(region, all)})
+	}
+	return nil
 }
 
 func told(s streams, err error, format string, args ...any) error {
@@ -238,6 +264,9 @@ func sandboxTry(s streams) *cli.Command {
 				if err != nil {
 					return badInput(err)
 				}
+				if err := knownRegion(org, c.String("region")); err != nil {
+					return err
+				}
 				client := configservice.NewFromConfig(w.Config(c.String("region"), w.RolePrincipal(string(a.ID), c.String("role"), "alice")))
 				name := "orgguard"
 				if out, err := client.DescribeConfigurationRecorders(ctx, &configservice.DescribeConfigurationRecordersInput{}); err == nil && len(out.ConfigurationRecorders) > 0 {
@@ -279,7 +308,7 @@ func sandboxMail(s streams) *cli.Command {
 		Usage: "print the mails that topics sent",
 		Flags: []cli.Flag{&cli.IntFlag{Name: "last", Usage: "only the last `N`", Value: 10}},
 		Action: func(c *cli.Context) error {
-			return inWorld(c, func(_ context.Context, _ globals, w *sim.World) error {
+			return inWorld(c, func(_ context.Context, g globals, w *sim.World) error {
 				box := w.Outbox()
 				if n := c.Int("last"); n >= 0 && len(box) > n {
 					box = box[len(box)-n:]
@@ -287,7 +316,7 @@ func sandboxMail(s streams) *cli.Command {
 				for _, m := range box {
 					fmt.Fprintf(s.out, "To: %s\nSubject: %s\n\n%s\n", reports.Safe(m.Endpoint), reports.Safe(m.Subject), strings.ReplaceAll(safeLines(m.Message), "\n  ", "\n"))
 				}
-				if len(box) == 0 {
+				if len(box) == 0 && !g.quiet {
 					fmt.Fprintln(s.err, "orgguard: no mail was sent")
 				}
 				return nil

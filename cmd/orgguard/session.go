@@ -167,6 +167,19 @@ func withTimeout(ctx context.Context, g globals) (context.Context, context.Cance
 	return context.WithTimeout(ctx, g.timeout)
 }
 
+// stopped says why a command ended early: what an SDK makes of it reads like
+// trouble with AWS.
+func stopped(ctx context.Context, g globals, err error) error {
+	var said *exitError
+	switch {
+	case errors.As(err, &said):
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &orgs.Hinted{Err: fmt.Errorf("gave up after --timeout %s: %w", g.timeout, err), Next: "give it more time: --timeout"}
+	}
+	return &orgs.Hinted{Err: fmt.Errorf("interrupted: %w", err), Next: "run it again"}
+}
+
 // withSession opens a session, runs fn and closes the session.
 func withSession(ctx context.Context, g globals, st streams, m mode, fn func(context.Context, *session) error) error {
 	ctx, cancel := withTimeout(ctx, g)
@@ -174,6 +187,9 @@ func withSession(ctx context.Context, g globals, st streams, m mode, fn func(con
 	s, err := open(ctx, g, st, m)
 	if err == nil {
 		err = fn(ctx, s)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = stopped(ctx, g, err)
 	}
 	if cerr := s.close(); err == nil && cerr != nil {
 		err = cerr
