@@ -221,10 +221,14 @@ func (s *session) guardFindings(ctx context.Context, f baseline.Filter) ([]findi
 
 // auditOf makes the report of findings.
 func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted bool) reports.Audit {
+	accounts := map[string]bool{} // that this audit is about
+	for _, f := range found {
+		accounts[f.Account] = true
+	}
 	a := reports.Audit{
 		Schema: reports.AuditSchema, GeneratedAt: s.now().UTC(), ToolVersion: version, Interrupted: interrupted,
 		Organization: reports.Organization{
-			ID: s.org.ID, ManagementAccount: string(s.org.ManagementAccount), Accounts: len(s.org.Accounts), Regions: s.base.Regions,
+			ID: s.org.ID, ManagementAccount: string(s.org.ManagementAccount), Accounts: len(accounts), Regions: s.base.Regions,
 		},
 		Summary: finding.Summarize(found), Findings: []finding.Finding{},
 	}

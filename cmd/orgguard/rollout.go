@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/reports"
 )
@@ -20,6 +22,7 @@ var errConsolidated = errors.New("the organization has consolidated billing only
 type rolloutOptions struct {
 	format reports.Format
 	yes    bool
+	plan   *plan.Plan // carry out exactly this; nil: what is due now
 }
 
 func newRolloutCommand(s streams) *cli.Command {
@@ -28,6 +31,7 @@ func newRolloutCommand(s streams) *cli.Command {
 		Usage: "plan, ask, put the baseline and the SCP in place, and verify",
 		Flags: []cli.Flag{
 			formatFlag(reports.PlanFormats()),
+			&cli.StringFlag{Name: "plan", Usage: "carry out the plan saved in `FILE`, and nothing if anything is different by now"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
 		},
 		Action: func(c *cli.Context) error {
@@ -39,12 +43,47 @@ func newRolloutCommand(s streams) *cli.Command {
 			if o.format, err = parsePlanFormat(c.String("format")); err != nil {
 				return err
 			}
+			if o.plan, err = readPlan(c.String("plan")); err != nil {
+				return badInput(err)
+			}
 			if !o.yes && !s.inTTY {
 				return usage("rollout changes AWS and nobody can be asked here: read `orgguard plan`, then give --yes")
 			}
 			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error { return runRollout(ctx, s, o) })
 		},
 	}
+}
+
+// readPlan reads a saved plan; nil when no file is named.
+func readPlan(file string) (*plan.Plan, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the saved plan: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	p, err := plan.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("read the saved plan %s: %w", file, err)
+	}
+	return &p, nil
+}
+
+// upToDate refuses a saved plan when the organization is not as it was when the
+// plan was made.
+func upToDate(saved, now plan.Plan) error {
+	if saved.Organization != now.Organization {
+		return usage("the saved plan is for organization %s and this is %s", saved.Organization, now.Organization)
+	}
+	if stale := plan.Stale(saved.Changes, now.Changes); len(stale) > 0 {
+		return &exitError{code: exitDrift, err: &orgs.Hinted{
+			Err:  fmt.Errorf("the saved plan is stale, nothing was changed:\n%s", strings.Join(stale, "\n")),
+			Next: "make a new one: orgguard plan --out FILE",
+		}}
+	}
+	return nil
 }
 
 // runRollout shows the plan, carries it out and verifies it.
@@ -55,6 +94,11 @@ func runRollout(ctx context.Context, s *session, o rolloutOptions) error {
 	}
 	if ctx.Err() != nil {
 		return &exitError{code: exitIncomplete, err: fmt.Errorf("interrupted before anything was changed: %w", ctx.Err())}
+	}
+	if o.plan != nil {
+		if err := upToDate(*o.plan, p); err != nil {
+			return err
+		}
 	}
 	if len(p.Changes) == 0 {
 		if err := reports.WritePlan(s.out, o.format, s.style(), p); err != nil {
