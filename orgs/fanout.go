@@ -25,12 +25,11 @@ func ForEach[I, T any](ctx context.Context, items []I, limit int, fn func(contex
 	var g errgroup.Group
 	g.SetLimit(max(1, limit))
 	for i, item := range items {
-		if err := ctx.Err(); err != nil {
-			out[i].Err = err
-			continue
-		}
 		g.Go(func() error {
-			out[i].Value, out[i].Err = fn(ctx, item)
+			// ctx may have ended while the item waited for its place.
+			if out[i].Err = ctx.Err(); out[i].Err == nil {
+				out[i].Value, out[i].Err = fn(ctx, item)
+			}
 			return nil
 		})
 	}

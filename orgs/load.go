@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 )
 
 // API is what Load asks of AWS Organizations.
@@ -59,17 +60,37 @@ func Load(ctx context.Context, api API) (*Organization, error) {
 	if err := o.loadRoot(ctx, api); err != nil {
 		return nil, err
 	}
-	if err := o.loadOUs(ctx, api); err != nil {
+	// Accounts and OUs come from operations with rates of their own.
+	var accounts []Account
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return o.loadOUs(gctx, api) })
+	g.Go(func() (err error) {
+		accounts, err = listAccounts(gctx, api)
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	pathless, err := o.loadAccounts(ctx, api)
-	if err != nil {
-		return nil, err
+	pathless := false
+	for _, a := range accounts {
+		if _, ok := o.OUs[a.Parent]; !ok {
+			a.Parent, pathless = "", true
+		}
+		o.Accounts = append(o.Accounts, a)
 	}
 	o.index()
 	if pathless {
 		if err := o.loadParents(ctx, api); err != nil {
 			return nil, err
+		}
+	}
+	for _, a := range o.Accounts {
+		// Selecting by OU would leave it out and say nothing.
+		if a.State == StateActive && a.Parent == "" {
+			return nil, &Hinted{
+				Err:  fmt.Errorf("account %s is in no OU that was listed: the organization changed while it was read", a.ID),
+				Next: "run the command again",
+			}
 		}
 	}
 	if !slices.ContainsFunc(o.Accounts, func(a Account) bool { return a.State == StateActive }) {
@@ -136,48 +157,62 @@ func listError(what string, err error) error {
 	return wrapped
 }
 
-// loadOUs reads the tree breadth-first.
+// perLevel is how many OUs' children are asked for at once.
+const perLevel = 8
+
+// loadOUs reads the tree breadth-first, the OUs of a level side by side.
 func (o *Organization) loadOUs(ctx context.Context, api API) error {
-	for queue := []NodeID{o.Root}; len(queue) > 0; queue = queue[1:] {
-		parent := queue[0]
-		p := organizations.NewListOrganizationalUnitsForParentPaginator(api, &organizations.ListOrganizationalUnitsForParentInput{
-			ParentId: aws.String(string(parent)), MaxResults: aws.Int32(pageSize),
-		})
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx)
-			if err != nil {
-				return listError("OUs of "+string(parent), err)
+	for level := []NodeID{o.Root}; len(level) > 0; {
+		var next []NodeID
+		for i, found := range ForEach(ctx, level, perLevel, func(ctx context.Context, n NodeID) ([]OU, error) { return listOUs(ctx, api, n) }) {
+			if found.Err != nil {
+				return listError("OUs of "+string(level[i]), found.Err)
 			}
-			for _, u := range page.OrganizationalUnits {
-				id := NodeID(aws.ToString(u.Id))
-				if _, seen := o.OUs[id]; seen {
+			for _, ou := range found.Value {
+				if _, seen := o.OUs[ou.ID]; seen {
 					continue
 				}
-				o.OUs[id] = OU{ID: id, Name: aws.ToString(u.Name), Parent: parent}
-				queue = append(queue, id)
+				o.OUs[ou.ID] = ou
+				next = append(next, ou.ID)
 			}
 		}
+		level = next
 	}
 	return nil
 }
 
-// loadAccounts reads all accounts and says whether any came without its path.
-func (o *Organization) loadAccounts(ctx context.Context, api API) (pathless bool, err error) {
+// listOUs lists the OUs directly below a node.
+func listOUs(ctx context.Context, api API, parent NodeID) ([]OU, error) {
+	var out []OU
+	p := organizations.NewListOrganizationalUnitsForParentPaginator(api, &organizations.ListOrganizationalUnitsForParentInput{
+		ParentId: aws.String(string(parent)), MaxResults: aws.Int32(pageSize),
+	})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range page.OrganizationalUnits {
+			out = append(out, OU{ID: NodeID(aws.ToString(u.Id)), Name: aws.ToString(u.Name), Parent: parent})
+		}
+	}
+	return out, nil
+}
+
+// listAccounts lists all accounts; those whose path AWS gives have their parent.
+func listAccounts(ctx context.Context, api API) ([]Account, error) {
+	var out []Account
 	p := organizations.NewListAccountsPaginator(api, &organizations.ListAccountsInput{MaxResults: aws.Int32(pageSize)})
 	for p.HasMorePages() {
 		page, err := p.NextPage(ctx)
 		if err != nil {
-			return false, listError("accounts", err)
+			return nil, listError("accounts", err)
 		}
 		for _, a := range page.Accounts {
-			acct := accountOf(a)
-			if _, ok := o.OUs[acct.Parent]; !ok {
-				acct.Parent, pathless = "", true
-			}
-			o.Accounts = append(o.Accounts, acct)
+			out = append(out, accountOf(a))
 		}
 	}
-	return pathless, nil
+	return out, nil
 }
 
 // accountOf converts an account. AWS retired Status in favour of State in
@@ -185,7 +220,7 @@ func (o *Organization) loadAccounts(ctx context.Context, api API) (pathless bool
 func accountOf(a types.Account) Account {
 	state := AccountState(a.State)
 	if state == "" {
-		state = AccountState(a.Status) //nolint:staticcheck // the fallback is the point
+		state = AccountState(a.Status)
 	}
 	acct := Account{
 		ID: AccountID(aws.ToString(a.Id)), Name: aws.ToString(a.Name), Email: aws.ToString(a.Email),
@@ -206,23 +241,36 @@ func accountOf(a types.Account) Account {
 
 // loadParents finds the parents of accounts that came without a path, OU by OU.
 func (o *Organization) loadParents(ctx context.Context, api API) error {
-	for _, node := range o.nodes() {
-		p := organizations.NewListAccountsForParentPaginator(api, &organizations.ListAccountsForParentInput{
-			ParentId: aws.String(string(node)), MaxResults: aws.Int32(pageSize),
-		})
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx)
-			if err != nil {
-				return listError("accounts of "+string(node), err)
-			}
-			for _, a := range page.Accounts {
-				if i, ok := o.byID[AccountID(aws.ToString(a.Id))]; ok {
-					o.Accounts[i].Parent = node
-				}
+	nodes := o.nodes()
+	for i, found := range ForEach(ctx, nodes, perLevel, func(ctx context.Context, n NodeID) ([]AccountID, error) { return listChildren(ctx, api, n) }) {
+		if found.Err != nil {
+			return listError("accounts of "+string(nodes[i]), found.Err)
+		}
+		for _, id := range found.Value {
+			if j, ok := o.byID[id]; ok {
+				o.Accounts[j].Parent = nodes[i]
 			}
 		}
 	}
 	return nil
+}
+
+// listChildren lists the accounts directly below a node.
+func listChildren(ctx context.Context, api API, parent NodeID) ([]AccountID, error) {
+	var out []AccountID
+	p := organizations.NewListAccountsForParentPaginator(api, &organizations.ListAccountsForParentInput{
+		ParentId: aws.String(string(parent)), MaxResults: aws.Int32(pageSize),
+	})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.Accounts {
+			out = append(out, AccountID(aws.ToString(a.Id)))
+		}
+	}
+	return out, nil
 }
 
 // nodes returns the root and all OUs by id.

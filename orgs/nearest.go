@@ -7,32 +7,37 @@ import (
 )
 
 // Nearest returns up to three of the candidates that look like name, the most
-// alike first. Paths are compared whole and by their last part.
+// alike first. Paths are compared by their last part, and where those are equally
+// alike as wholes.
 func Nearest(name string, candidates []string) []string {
 	type scored struct {
-		name string
-		dist int
+		name        string
+		dist, whole int
 	}
-	want := strings.ToLower(name)
+	full := strings.ToLower(name)
+	want := full
 	if i := strings.LastIndexByte(want, '/'); i >= 0 {
 		want = want[i+1:]
 	}
 	limit := max(2, len(want)/2)
 	var near []scored
 	for _, c := range slices.Compact(slices.Sorted(slices.Values(candidates))) {
-		low := strings.ToLower(c)
+		path := strings.ToLower(c)
+		low := path
 		if i := strings.LastIndexByte(low, '/'); i >= 0 {
 			low = low[i+1:]
 		}
 		d := distance(want, low)
 		if want != "" && strings.Contains(low, want) {
-			d = 1
+			d = min(d, 1)
 		}
 		if d <= limit {
-			near = append(near, scored{c, d})
+			near = append(near, scored{c, d, distance(full, path)})
 		}
 	}
-	slices.SortStableFunc(near, func(a, b scored) int { return cmp.Compare(a.dist, b.dist) })
+	slices.SortStableFunc(near, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(a.dist, b.dist), cmp.Compare(a.whole, b.whole))
+	})
 	out := make([]string, 0, 3)
 	for _, s := range near[:min(3, len(near))] {
 		out = append(out, s.name)

@@ -77,9 +77,11 @@ func (o *Organization) Account(id AccountID) (Account, bool) {
 	return o.Accounts[i], true
 }
 
-// index sorts the accounts and makes them findable.
+// index sorts the accounts and makes them findable. An account may be listed twice
+// when others come and go between two pages.
 func (o *Organization) index() {
-	slices.SortFunc(o.Accounts, func(a, b Account) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	slices.SortStableFunc(o.Accounts, func(a, b Account) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	o.Accounts = slices.CompactFunc(o.Accounts, func(a, b Account) bool { return a.ID == b.ID })
 	o.byID = make(map[AccountID]int, len(o.Accounts))
 	for i, a := range o.Accounts {
 		o.byID[a.ID] = i
@@ -154,7 +156,7 @@ func (o *Organization) FindOU(ref string) (OU, error) {
 		switch {
 		case full == want || below == want && want != "":
 			byPath = append(byPath, ou)
-		case ou.Name == want:
+		case ou.Name == want || ou.Name == ref:
 			byName = append(byName, ou)
 		}
 	}
@@ -185,6 +187,9 @@ type UnknownError struct {
 
 func (e *UnknownError) Error() string {
 	msg := fmt.Sprintf("no %s %q in the organization", e.Kind, e.Name)
+	if e.Kind != "account" && e.Kind != "OU" {
+		msg = fmt.Sprintf("unknown %s %q", e.Kind, e.Name)
+	}
 	if len(e.Near) > 0 {
 		msg += "; nearest: " + strings.Join(e.Near, ", ")
 	}

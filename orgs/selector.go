@@ -1,6 +1,7 @@
 package orgs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,12 +81,13 @@ func (o *Organization) Select(s Selector, tags func(AccountID) map[string]string
 
 // exclude notes the reason for every account that e covers.
 func (o *Organization) exclude(e Exclusion, reason map[AccountID]string) error {
+	why := cmp.Or(e.Reason, "excluded") // an empty reason would mean that it is in
 	if e.Account != "" {
 		a, err := o.FindAccount(e.Account)
 		if err != nil {
 			return fmt.Errorf("exclude: %w", err)
 		}
-		reason[a.ID] = e.Reason
+		reason[a.ID] = why
 		return nil
 	}
 	ou, err := o.FindOU(e.OU)
@@ -94,7 +96,7 @@ func (o *Organization) exclude(e Exclusion, reason map[AccountID]string) error {
 	}
 	for _, a := range o.Accounts {
 		if _, done := reason[a.ID]; !done && o.Under(a.Parent, ou.ID) {
-			reason[a.ID] = e.Reason
+			reason[a.ID] = why
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ func newAuditCommand(s streams) *cli.Command {
 		Usage: "compare every account × Region with the baseline and the SCP, and print the drift report",
 		Flags: []cli.Flag{
 			formatFlag(reports.Formats()),
-			&cli.StringSliceFlag{Name: "output", Usage: "write the report to `FILE` too, in the format of its ending (.json, .csv, .md, .txt); repeatable"},
+			&cli.StringSliceFlag{Name: "output", Usage: "write the report to `FILE` too, in the format of its ending (" + listEndings(", ") + "); repeatable"},
 			&cli.BoolFlag{Name: "all", Usage: "list what is in sync and what does not apply as well"},
 			&cli.StringSliceFlag{Name: "control", Usage: "only this control, by `ID`; repeatable"},
 			&cli.StringSliceFlag{Name: "account", Usage: "only this account, by number or `NAME`; repeatable"},
@@ -230,7 +230,7 @@ func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted b
 		Organization: reports.Organization{
 			ID: s.org.ID, ManagementAccount: string(s.org.ManagementAccount), Accounts: len(accounts), Regions: s.base.Regions,
 		},
-		Summary: finding.Summarize(found), Findings: []finding.Finding{},
+		Summary: finding.Summarize(found), Findings: []finding.Finding{}, Controls: catalogue(),
 	}
 	for _, f := range found {
 		if o.all || f.Status != finding.InSync && f.Status != finding.NotApplicable {
@@ -283,14 +283,53 @@ func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error 
 	return errors.Join(problems...)
 }
 
+// endings say the format of an output file. Of several that fit, the first holds:
+// the longer stand before the shorter.
+var endings = []struct {
+	ending string
+	format reports.Format
+}{
+	{".sarif.json", reports.SARIF},
+	{".asff.json", reports.ASFF},
+	{".ocsf.json", reports.OCSF},
+	{".json", reports.JSON},
+	{".csv", reports.CSV},
+	{".md", reports.Markdown},
+	{".html", reports.HTML},
+	{".sarif", reports.SARIF},
+	{".junit.xml", reports.JUnit},
+	{".xml", reports.JUnit},
+	{".txt", reports.Table},
+}
+
+// listEndings names them all, with a word before the last.
+func listEndings(last string) string {
+	names := make([]string, len(endings))
+	for i, e := range endings {
+		names[i] = e.ending
+	}
+	n := len(names) - 1
+	return strings.Join(names[:n], ", ") + last + names[n]
+}
+
+// formatOf is the format that the ending of a file says.
+func formatOf(file string) (reports.Format, bool) {
+	name := strings.ToLower(filepath.Base(file))
+	for _, e := range endings {
+		if strings.HasSuffix(name, e.ending) {
+			return e.format, true
+		}
+	}
+	return "", false
+}
+
 // outputFormats are the formats of output files, by their endings.
 func outputFormats(files []string) ([]reports.Format, error) {
-	endings := map[string]reports.Format{".json": reports.JSON, ".csv": reports.CSV, ".md": reports.Markdown, ".txt": reports.Table}
 	out := make([]reports.Format, len(files))
 	for i, f := range files {
-		format, ok := endings[strings.ToLower(filepath.Ext(f))]
+		format, ok := formatOf(f)
 		if !ok {
-			return nil, usage("--output %s: the ending says no format; use .json, .csv, .md or .txt", f)
+			return nil, usage("--output %s: the ending says no format; use %s", f, listEndings(" or "))
 		}
 		if err := checkFolder("output", f); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
@@ -88,17 +89,29 @@ func makePlan(ctx context.Context, s *session) (plan.Plan, []plan.Task, error) {
 			Next: "enable all features: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_org_support-all-features.html",
 		}
 	}
-	progress := newProgress(s)
-	look, err := s.base.Look(ctx, s.pool, s.workers(), progress.cells)
-	progress.clear()
-	if err != nil {
+	var look *baseline.Look
+	var state protect.State
+	var stateErr error // a finding of its own, not the plan's end
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		progress := newProgress(s)
+		defer progress.clear()
+		look, err = s.base.Look(ctx, s.pool, s.workers(), progress.cells)
+		return err
+	})
+	if s.guard != nil {
+		g.Go(func() error {
+			state, stateErr = protect.Observe(ctx, s.pool, s.org)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return plan.Plan{}, nil, err
 	}
 	proposal := s.base.Propose(look, s.pool)
 	tasks := proposal.Tasks
 	if s.guard != nil {
-		state, err := protect.Observe(ctx, s.pool, s.org)
-		more, skipped := s.guard.Propose(state, err, s.pool)
+		more, skipped := s.guard.Propose(state, stateErr, s.pool)
 		tasks = append(tasks, more...)
 		proposal.Skipped = append(proposal.Skipped, skipped...)
 	}

@@ -2,8 +2,10 @@ package access
 
 import (
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -62,3 +64,9 @@ func (a At) KMS(o *kms.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // StepFunctions makes a call of Step Functions from here.
 func (a At) StepFunctions(o *sfn.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// CloudTrail makes a call of CloudTrail from here.
+func (a At) CloudTrail(o *cloudtrail.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// AccessAnalyzer makes a call of IAM Access Analyzer from here.
+func (a At) AccessAnalyzer(o *accessanalyzer.Options) { o.Region, o.Credentials = a.Region, a.creds }

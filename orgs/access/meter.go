@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go/middleware"
@@ -61,13 +62,13 @@ func (m *meter) record(ctx context.Context, in middleware.InitializeInput, next 
 func (m *meter) attempt(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (out middleware.FinalizeOutput, meta middleware.Metadata, err error) {
 	if l := m.limits[action(ctx)]; l != nil {
 		if err := l.Wait(ctx); err != nil {
-			return out, meta, err
+			return out, meta, canceled(ctx)
 		}
 	}
 	select {
 	case m.slots <- struct{}{}:
 	case <-ctx.Done():
-		return out, meta, ctx.Err()
+		return out, meta, canceled(ctx)
 	}
 	defer func() { <-m.slots }()
 	m.attempts.Add(1)
@@ -76,6 +77,17 @@ func (m *meter) attempt(ctx context.Context, in middleware.FinalizeInput, next m
 		m.throttles.Add(1)
 	}
 	return out, meta, err
+}
+
+// canceled is the error of a call that cannot wait any longer: ctx has ended, or
+// its deadline comes before its turn, which the limiter knows beforehand and says
+// in an error of its own. It is not retried.
+func canceled(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil {
+		err = context.DeadlineExceeded
+	}
+	return &aws.RequestCanceledError{Err: err}
 }
 
 // throttle recognises throttling by the SDK's own list of codes.
@@ -87,25 +99,39 @@ func isThrottle(err error) bool { return throttle.IsErrorThrottle(err).Bool() }
 var servicePrefixes = map[string]string{
 	"Organizations": "organizations", "STS": "sts", "Account": "account", "CloudFormation": "cloudformation",
 	"Config Service": "config", "EventBridge": "events", "SNS": "sns", "SQS": "sqs", "S3": "s3", "IAM": "iam",
-	"KMS": "kms", "SFN": "states",
+	"KMS": "kms", "SFN": "states", "CloudTrail": "cloudtrail", "AccessAnalyzer": "access-analyzer",
 }
 
-// s3Actions are S3 operations whose action has another name.
+// actionNames are the actions of operations that are called otherwise: most of
+// them S3's, and batches, for which IAM asks for the single action.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
-var s3Actions = map[string]string{
-	"HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "GetBucketEncryption": "GetEncryptionConfiguration",
-	"PutBucketEncryption": "PutEncryptionConfiguration", "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-	"PutPublicAccessBlock": "PutBucketPublicAccessBlock", "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
-	"PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+var actionNames = map[string]string{
+	"s3:HeadBucket": "s3:ListBucket", "s3:ListObjects": "s3:ListBucket", "s3:ListObjectsV2": "s3:ListBucket",
+	"s3:ListObjectVersions": "s3:ListBucketVersions", "s3:ListBuckets": "s3:ListAllMyBuckets",
+	"s3:HeadObject": "s3:GetObject", "s3:DeleteObjects": "s3:DeleteObject",
+	"s3:GetBucketEncryption": "s3:GetEncryptionConfiguration", "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+	"s3:DeleteBucketEncryption": "s3:PutEncryptionConfiguration",
+	"s3:GetPublicAccessBlock":   "s3:GetBucketPublicAccessBlock", "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+	"s3:DeletePublicAccessBlock":         "s3:PutBucketPublicAccessBlock",
+	"s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration", "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+	"s3:DeleteBucketLifecycle":         "s3:PutLifecycleConfiguration",
+	"s3:DeleteBucketOwnershipControls": "s3:PutBucketOwnershipControls", "s3:DeleteBucketTagging": "s3:PutBucketTagging",
+	"s3:GetBucketReplication": "s3:GetReplicationConfiguration", "s3:PutBucketReplication": "s3:PutReplicationConfiguration",
+	"s3:DeleteBucketReplication":            "s3:PutReplicationConfiguration",
+	"s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification", "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",
+	"s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration", "s3:PutObjectLockConfiguration": "s3:PutBucketObjectLockConfiguration",
+	"sns:PublishBatch": "sns:Publish", "sqs:SendMessageBatch": "sqs:SendMessage", "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+	"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+	"access-analyzer:GetFindingV2":     "access-analyzer:GetFinding", "access-analyzer:ListFindingsV2": "access-analyzer:ListFindings",
 }
 
 // action is the IAM action of the operation in ctx.
 func action(ctx context.Context) string {
-	prefix, op := servicePrefixes[awsmiddleware.GetServiceID(ctx)], awsmiddleware.GetOperationName(ctx)
-	if prefix == "s3" && s3Actions[op] != "" {
-		op = s3Actions[op]
+	name := servicePrefixes[awsmiddleware.GetServiceID(ctx)] + ":" + awsmiddleware.GetOperationName(ctx)
+	if other, ok := actionNames[name]; ok {
+		return other
 	}
-	return prefix + ":" + op
+	return name
 }
 
 // Used returns the IAM actions of all calls so far and how often each was

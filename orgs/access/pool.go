@@ -11,8 +11,10 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -23,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/orgguard/orgguard/orgs"
 )
@@ -64,6 +67,8 @@ type Pool struct {
 	IAM            *iam.Client
 	KMS            *kms.Client
 	StepFunctions  *sfn.Client
+	CloudTrail     *cloudtrail.Client
+	AccessAnalyzer *accessanalyzer.Client
 
 	opts   Options
 	base   aws.Config
@@ -91,7 +96,7 @@ func LoadConfig(ctx context.Context, profile, region string) (aws.Config, error)
 		t.MaxIdleConnsPerHost = 256
 		t.IdleConnTimeout = 90 * time.Second
 	})
-	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithDefaultRegion(region)}
+	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithDefaultRegion(region), config.WithLogger(logging.Nop{})}
 	if profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(profile))
 	}
@@ -131,6 +136,8 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.IAM = iam.NewFromConfig(cfg)
 	p.KMS = kms.NewFromConfig(cfg)
 	p.StepFunctions = sfn.NewFromConfig(cfg)
+	p.CloudTrail = cloudtrail.NewFromConfig(cfg)
+	p.AccessAnalyzer = accessanalyzer.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -151,6 +158,9 @@ func (p *Pool) Region() string { return p.base.Region }
 
 // ReadOnly says whether sessions in member accounts can only read.
 func (p *Pool) ReadOnly() bool { return p.opts.ReadOnly }
+
+// RateLimits says whether the published rates of APIs are kept.
+func (p *Pool) RateLimits() bool { return !p.opts.NoRateLimits }
 
 // Role is the role assumed in member accounts.
 func (p *Pool) Role() string { return p.opts.Role }

@@ -35,6 +35,9 @@ func Example() []byte { return slices.Clone(example) }
 type Known struct {
 	// Controls are the ids of the controls there are. Nil: any id will do.
 	Controls []string
+	// Elsewhere are the ids of controls that are configured outside of the
+	// baseline section; exemptions may name them too.
+	Elsewhere []string
 	// Partition is the partition whose Regions the file may name. The zero
 	// Partition stands for all of them, but a file keeps to one.
 	Partition orgs.Partition
@@ -66,7 +69,7 @@ func Load(path string, known Known) (*Config, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &orgs.Hinted{
 			Err:  fmt.Errorf("read the configuration: %w", err),
-			Next: "`orgguard init` writes a configuration for this organization; `--config FILE` names one that is somewhere else",
+			Next: "`--config FILE` names a configuration that is somewhere else",
 		}
 	}
 	if err != nil {

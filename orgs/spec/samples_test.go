@@ -81,7 +81,7 @@ var samples = []sample{
 2:46: nested more than 32 deep`},
 
 	// Keys and types.
-	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "home_region", "regions" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit)
+	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit)
 3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack)
 4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit)`},
 	{name: "account number without quotes", text: "security_account: 222222222222\norganization: {exclude: [{account: 012345678901, reason: x}]}", want: `2:19: security_account: want a string, found the number 222222222222; put it in quotes

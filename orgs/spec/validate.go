@@ -364,7 +364,7 @@ func (e *Exemption) validate(v *checker, path string) {
 		v.region(path+".region", e.Region, "global", "*")
 	}
 	v.required(path, "control", e.Control)
-	if known := v.known.Controls; e.Control != "" && e.Control != "*" && known != nil && !slices.Contains(known, e.Control) {
+	if known := slices.Concat(v.known.Controls, v.known.Elsewhere); e.Control != "" && e.Control != "*" && v.known.Controls != nil && !slices.Contains(known, e.Control) {
 		v.problem(path+".control", "%s", NotOneOf("control", e.Control, slices.Concat([]string{"*"}, known)))
 	}
 	v.required(path, "reason", e.Reason)
