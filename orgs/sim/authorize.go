@@ -263,13 +263,13 @@ func (w *World) requestContext(c *call, resource string) map[string][]string {
 		"aws:RequestedRegion": {region},
 		"aws:SecureTransport": {"true"},
 		"aws:UserAgent":       {"aws-sdk-go-v2"},
-		"aws:ViaAWSService":   {strconv.FormatBool(c.via != "")},
+		"aws:ViaAWSService":   {strconv.FormatBool(c.via != "" && !c.serviceRole)},
 	}
-	if c.via != "" {
+	if c.via != "" && !c.serviceRole {
 		ctx["aws:CalledVia"] = []string{c.via}
 		ctx["aws:CalledViaFirst"] = []string{c.via}
 		ctx["aws:CalledViaLast"] = []string{c.via}
-	} else if c.caller.Type != principalService {
+	} else if c.via == "" && c.caller.Type != principalService {
 		// Present on direct calls only: a service that calls for somebody has no address of theirs.
 		ctx["aws:SourceIp"] = []string{callerAddress}
 	}

@@ -18,6 +18,9 @@ type call struct {
 	// via is the service that makes the call for the caller, e.g.
 	// "cloudformation.amazonaws.com"; "" for a direct call.
 	via string
+	// serviceRole says that via works with a role of its own, such as a stack
+	// set's execution role, and does not forward the session of its caller.
+	serviceRole bool
 	// keyVia is the service that uses a KMS key for the caller, as
 	// kms:ViaService gives it, e.g. "sns.us-east-1.amazonaws.com".
 	keyVia string

@@ -270,11 +270,13 @@ func subParts(arg any) (text string, vars map[string]any, err error) {
 }
 
 func subShape() error {
-	return validationError("Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string")
+	return validationError("Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. " +
+		"Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string")
 }
 
 func join(list []any) (any, error) {
-	shape := validationError("Template error: every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.")
+	shape := validationError("Template error: every Fn::Join object requires two parameters, (1) a string delimiter and " +
+		"(2) a list of strings to be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.")
 	if len(list) != 2 {
 		return nil, shape
 	}

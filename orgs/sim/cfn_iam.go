@@ -156,9 +156,16 @@ func readCFNRole(p *provision) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What a managed policy of the same stack attached is no drift of the role.
+	others := map[string]bool{}
+	for _, r := range p.stack.Resources {
+		others[r.Physical] = r.Type == "AWS::IAM::ManagedPolicy"
+	}
 	arns := []any{}
 	for _, a := range attached.AttachedPolicies {
-		arns = append(arns, aws.ToString(a.PolicyArn))
+		if arn := aws.ToString(a.PolicyArn); !others[arn] || slices.Contains(p.props.texts("ManagedPolicyArns"), arn) {
+			arns = append(arns, arn)
+		}
 	}
 	policies := []any{}
 	for _, e := range p.props.list("Policies") {

@@ -219,7 +219,7 @@ func resetTopicPolicy(p *provision, arn string) error {
 		"Statement": []any{map[string]any{
 			"Sid": "__default_statement_ID", "Effect": "Allow", "Principal": map[string]any{"AWS": "*"},
 			"Action": actions, "Resource": arn,
-			"Condition": map[string]any{"StringEquals": map[string]any{"AWS:SourceOwner": p.as.Account}},
+			"Condition": map[string]any{"StringEquals": map[string]any{"AWS:SourceOwner": p.c.caller.Account}},
 		}},
 	}))
 }
@@ -275,13 +275,11 @@ func createSubscription(p *provision) error {
 	if parts := strings.Split(p.props.text("TopicArn"), ":"); len(parts) > 3 && parts[3] != "" {
 		region = parts[3]
 	}
-	out, err := p.c.as(p.as, region, "SNS", "Subscribe", in)
+	out, err := performIn[sns.SubscribeOutput](p, region, "SNS", "Subscribe", in)
 	if err != nil {
-		return &resourceCallError{service: "SNS", err: err}
+		return err
 	}
-	if o, ok := out.(*sns.SubscribeOutput); ok {
-		p.res.Physical = aws.ToString(o.SubscriptionArn)
-	}
+	p.res.Physical = aws.ToString(out.SubscriptionArn)
 	p.set("Arn", p.res.Physical)
 	return nil
 }
@@ -351,6 +349,9 @@ func updateCFNQueue(p *provision) error {
 	for _, a := range queueAttributes {
 		if jsonText(p.old[a]) != jsonText(p.props[a]) {
 			changed[a] = p.props.document(a)
+			if !p.props.has(a) {
+				changed[a] = queueDefaults[a] // "" empties those without a default
+			}
 		}
 	}
 	if len(changed) > 0 {

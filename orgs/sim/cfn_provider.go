@@ -71,8 +71,7 @@ var waitConditionHandle = resourceType{
 
 // provision is the work on one resource of a stack.
 type provision struct {
-	c       *call     // made by CloudFormation
-	as      Principal // with whose permissions
+	c       *call // CloudFormation's, with the permissions it was given
 	region  string
 	stack   *stack
 	logical string
@@ -114,9 +113,14 @@ func hasCode(err error, codes ...string) bool {
 
 // perform makes an API call for a resource.
 func perform[O any](p *provision, service, op string, in any) (*O, error) {
-	out, err := p.c.as(p.as, p.region, service, op, in)
+	return performIn[O](p, p.region, service, op, in)
+}
+
+// performIn is perform in another Region than the stack's.
+func performIn[O any](p *provision, region, service, op string, in any) (*O, error) {
+	out, err := p.invoke(region, service, op, in)
 	if err != nil {
-		return nil, &resourceCallError{service: service, err: err}
+		return nil, err
 	}
 	typed, ok := out.(*O)
 	if !ok {
@@ -127,10 +131,20 @@ func perform[O any](p *provision, service, op string, in any) (*O, error) {
 
 // try is perform for calls whose output does not matter.
 func try(p *provision, service, op string, in any) error {
-	if _, err := p.c.as(p.as, p.region, service, op, in); err != nil {
-		return &resourceCallError{service: service, err: err}
+	_, err := p.invoke(p.region, service, op, in)
+	return err
+}
+
+// invoke makes a call as CloudFormation makes it for the stack: with the
+// principal, the session policy and all.
+func (p *provision) invoke(region, service, op string, in any) (any, error) {
+	sub := *p.c
+	sub.service, sub.op, sub.region = service, op, region
+	out, err := p.c.w.invoke(&sub, in)
+	if err != nil {
+		return nil, &resourceCallError{service: service, err: err}
 	}
-	return nil
+	return out, nil
 }
 
 // resourceCallError is a refusal by the service behind a resource.
@@ -309,5 +323,5 @@ func (p *provision) set(attribute, value string) {
 
 // arn makes an ARN in the stack's account and Region.
 func (p *provision) arn(service, resource string) string {
-	return "arn:" + p.c.w.state.Partition + ":" + service + ":" + p.region + ":" + p.as.Account + ":" + resource
+	return "arn:" + p.c.w.state.Partition + ":" + service + ":" + p.region + ":" + p.c.caller.Account + ":" + resource
 }

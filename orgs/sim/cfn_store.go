@@ -14,16 +14,21 @@ import (
 // Template bodies are kept once, by digest: a stack set's instances all have
 // the same one.
 
-// keepTemplate stores a template body and returns its digest.
-func (w *World) keepTemplate(body string) string {
+// templateDigest names a template body.
+func templateDigest(body string) string {
 	sum := sha256.Sum256([]byte(body))
-	digest := hex.EncodeToString(sum[:16])
-	s := &w.state.StackSets
-	if s.Templates == nil {
-		s.Templates = map[string]string{}
+	return hex.EncodeToString(sum[:16])
+}
+
+// keepTemplate stores a template body under its digest.
+func (w *World) keepTemplate(digest, body string, t *template) {
+	if w.state.StackSets.Templates == nil {
+		w.state.StackSets.Templates = map[string]string{}
 	}
-	s.Templates[digest] = body
-	return digest
+	if w.templates == nil {
+		w.templates = map[string]*template{}
+	}
+	w.state.StackSets.Templates[digest], w.templates[digest] = body, t
 }
 
 // parsedTemplate is the template of a digest, parsed once per process.
@@ -31,15 +36,12 @@ func (w *World) parsedTemplate(digest string) (*template, error) {
 	if t := w.templates[digest]; t != nil {
 		return t, nil
 	}
-	t, err := parseTemplate(w.state.StackSets.Templates[digest])
-	if err != nil {
-		return nil, err
+	body := w.state.StackSets.Templates[digest]
+	t, err := parseTemplate(body)
+	if err == nil {
+		w.keepTemplate(digest, body, t)
 	}
-	if w.templates == nil {
-		w.templates = map[string]*template{}
-	}
-	w.templates[digest] = t
-	return t, nil
+	return t, err
 }
 
 // templateInput is the ways a request gives a template.
@@ -76,12 +78,15 @@ func (c *call) loadTemplate(in templateInput) (digest string, t *template, err e
 	if body == "" {
 		return "", nil, validationError("1 validation error detected: Value '' at 'templateBody' failed to satisfy constraint: Member must have length greater than or equal to 1")
 	}
+	digest = templateDigest(body)
+	if t := c.w.templates[digest]; t != nil {
+		return digest, t, nil // a stack set's instances bring it again and again
+	}
 	if t, err = parseTemplate(body); err != nil {
 		return "", nil, err
 	}
-	digest = c.w.keepTemplate(body)
-	t, err = c.w.parsedTemplate(digest)
-	return digest, t, err
+	c.w.keepTemplate(digest, body, t)
+	return digest, t, nil
 }
 
 // fetchTemplate reads a template from a bucket, with the caller's permissions.
@@ -90,7 +95,11 @@ func (c *call) fetchTemplate(address string) (string, error) {
 	if !ok {
 		return "", validationError("TemplateURL must reference a valid S3 object to which you have access.")
 	}
-	out, err := c.as(c.caller, c.region, "S3", "GetObject", &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	region := c.region
+	if b := c.w.state.Buckets[bucket]; b != nil {
+		region = b.Region // the bucket may be in another one
+	}
+	out, err := c.as(c.caller, region, "S3", "GetObject", &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		return "", validationError("S3 error: %s", c.w.resourceReason(err))
 	}

@@ -69,12 +69,9 @@ func parseTemplate(body string) (*template, error) {
 	if v, ok := raw["AWSTemplateFormatVersion"]; ok && scalarText(v) != "2010-09-09" {
 		return nil, validationError("Template format error: unsupported value for AWSTemplateFormatVersion.")
 	}
-	t := &template{metadata: raw["Metadata"]}
+	t := &template{metadata: raw["Metadata"], transforms: textList(raw["Transform"])}
 	if t.description, err = templateDescription(raw["Description"]); err != nil {
 		return nil, err
-	}
-	for _, name := range textList(raw["Transform"]) {
-		t.transforms = append(t.transforms, name)
 	}
 	if t.parameters, err = parseParameters(raw["Parameters"]); err != nil {
 		return nil, err

@@ -156,12 +156,24 @@ func (s *configState) named(name, verb string) (*configRecorder, error) {
 	return r, nil
 }
 
+// maxConfigName is the length of a recorder's and of a channel's name. The service
+// checks lengths before it looks at names.
+// https://docs.aws.amazon.com/config/latest/APIReference/API_ConfigurationRecorder.html
+const maxConfigName = 256
+
+func tooLong(value, where string) error {
+	return apiError("ValidationException", "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must have length less than or equal to %d",
+		value, where, maxConfigName)
+}
+
 func putConfigurationRecorder(c *call, in *configservice.PutConfigurationRecorderInput) (*configservice.PutConfigurationRecorderOutput, error) {
 	s := &c.here().Config
 	want := in.ConfigurationRecorder
 	name := orDefault(want.Name, defaultName)
 	switch {
-	case len(name) > 256 || strings.HasPrefix(name, serviceLinkedPrefix):
+	case len(name) > maxConfigName:
+		return nil, tooLong(name, "configurationRecorder.name")
+	case strings.HasPrefix(name, serviceLinkedPrefix):
 		return nil, apiError("InvalidConfigurationRecorderNameException", "The configuration recorder name '%s' is not valid.", name)
 	case want.ServicePrincipal != nil:
 		return nil, apiError("UnmodifiableEntityException", "A service-linked configuration recorder cannot be created with this operation.")

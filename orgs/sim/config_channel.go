@@ -17,8 +17,8 @@ func putDeliveryChannel(c *call, in *configservice.PutDeliveryChannelInput) (*co
 	s := &c.here().Config
 	want := in.DeliveryChannel
 	name := orDefault(want.Name, defaultName)
-	if len(name) > 256 {
-		return nil, apiError("InvalidDeliveryChannelNameException", "The delivery channel name '%s' is not valid.", name)
+	if len(name) > maxConfigName {
+		return nil, tooLong(name, "deliveryChannel.name")
 	}
 	if s.customerRecorder() == nil {
 		return nil, apiError("NoAvailableConfigurationRecorderException", "Configuration recorder is not available to put delivery channel.")

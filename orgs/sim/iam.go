@@ -68,6 +68,9 @@ var iamOps = map[string]operation{
 	"CreateAccountAlias": op(write, createAccountAlias),
 	"ListAccountAliases": op(read, listAccountAliases),
 	"GetAccountSummary":  op(read, getAccountSummary),
+
+	"GetAccountAuthorizationDetails": op(read, getAccountAuthorizationDetails),
+	"SimulateCustomPolicy":           op(read, simulateCustomPolicy),
 }
 
 // Quotas of IAM.

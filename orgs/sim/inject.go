@@ -5,12 +5,15 @@ import (
 	"hash/fnv"
 	"os"
 	"slices"
+	"time"
 )
 
 // process is what a world remembers of this process only.
 type process struct {
 	attempts   map[string]int // calls so far, by who, where and what; counted while throttling is on
 	deliveries int            // how deep the event being delivered is
+
+	lookups map[string]time.Time // when each account × Region has all its LookupEvents calls back
 }
 
 // inject fails a call on purpose, before it reaches the service; see Faults.

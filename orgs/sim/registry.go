@@ -65,6 +65,8 @@ var services = map[string]service{
 	"S3":             {prefix: "s3", ops: s3Ops},
 	"KMS":            {prefix: "kms", ops: kmsOps},
 	"SFN":            {prefix: "states", ops: statesOps},
+	"CloudTrail":     {prefix: "cloudtrail", ops: cloudtrailOps},
+	"AccessAnalyzer": {prefix: "access-analyzer", ops: accessanalyzerOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

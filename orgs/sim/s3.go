@@ -242,6 +242,29 @@ func getBucketPolicy(c *call, in *s3.GetBucketPolicyInput) (*s3.GetBucketPolicyO
 	return &s3.GetBucketPolicyOutput{Policy: aws.String(b.Policy)}, nil
 }
 
+// strangeResource says whether a bucket policy, which parses, is about another
+// bucket. S3 refuses that: https://repost.aws/knowledge-center/s3-bucket-policy-error
+func strangeResource(policy, bucket string) bool {
+	statements, err := parseResourcePolicy(policy)
+	if err != nil {
+		return true
+	}
+	for _, st := range statements {
+		var list stringList
+		if raw := st.rest["Resource"]; raw != nil && json.Unmarshal(raw, &list) != nil {
+			return true
+		}
+		for _, arn := range list {
+			_, _, _, resource, _ := arnParts(arn)
+			name, _, _ := strings.Cut(resource, "/")
+			if arn != "*" && !strings.ContainsAny(name, "*?") && name != bucket {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func putBucketPolicy(c *call, in *s3.PutBucketPolicyInput) (*s3.PutBucketPolicyOutput, error) {
 	b, err := bucketFor(c, in.Bucket, "PutBucketPolicy", "")
 	if err != nil {
@@ -250,6 +273,9 @@ func putBucketPolicy(c *call, in *s3.PutBucketPolicyInput) (*s3.PutBucketPolicyO
 	policy := aws.ToString(in.Policy)
 	if err := checkResourcePolicy(policy); err != nil {
 		return nil, apiError("MalformedPolicy", "%v", err)
+	}
+	if strangeResource(policy, aws.ToString(in.Bucket)) {
+		return nil, apiError("MalformedPolicy", "Policy has invalid resource")
 	}
 	if who := c.w.strangePrincipal(policy); who != "" {
 		return nil, apiError("MalformedPolicy", "Invalid principal in policy")

@@ -66,8 +66,9 @@ type stackEvent struct {
 
 // stackWork is a stack operation that is under way.
 type stackWork struct {
-	Action     string            `json:"action"` // CREATE, UPDATE or DELETE
-	As         Principal         `json:"as"`     // whose permissions CloudFormation uses
+	Action     string            `json:"action"`           // CREATE, UPDATE or DELETE
+	As         Principal         `json:"as"`               // whose permissions CloudFormation uses
+	Policy     string            `json:"policy,omitempty"` // their session policy
 	Due        time.Time         `json:"due"`
 	Template   string            `json:"template,omitempty"`
 	Parameters map[string]string `json:"parameters,omitempty"`

@@ -31,15 +31,18 @@ type deployment struct {
 // newDeployment starts the work noted in a stack.
 func (w *World) newDeployment(c *call, s *stack, t *template, params map[string]string) *deployment {
 	return &deployment{
-		c: w.cloudformationCall(c, s, s.Work.As), s: s, t: t, params: params, retain: s.Work.Retain, force: s.Work.Force,
+		c: w.cloudformationCall(c, s, s.Work.As, s.Work.Policy), s: s, t: t, params: params, retain: s.Work.Retain, force: s.Work.Force,
 		imports: map[string]bool{}, replaced: map[string]*stackResource{}, updated: map[string]bool{},
 	}
 }
 
 // cloudformationCall is CloudFormation at work on a stack, with somebody's
 // permissions.
-func (w *World) cloudformationCall(c *call, s *stack, as Principal) *call {
-	return &call{ctx: c.ctx, w: w, service: "CloudFormation", op: c.op, caller: as, region: stackRegion(s.ID), now: c.now, via: cloudformationVia}
+func (w *World) cloudformationCall(c *call, s *stack, as Principal, policy string) *call {
+	return &call{
+		ctx: c.ctx, w: w, service: "CloudFormation", op: c.op, caller: as, policy: policy, region: stackRegion(s.ID), now: c.now,
+		via: cloudformationVia, serviceRole: s.RoleARN != "" || c.via == stackSetsVia,
+	}
 }
 
 // stackRegion reads the Region out of a stack id.
@@ -106,8 +109,8 @@ func (w *World) stackScope(c *call, s *stack, t *template, params map[string]str
 // provision makes the work on one resource: its evaluated properties under a
 // scope, to be applied to res.
 func (d *deployment) provision(name string, decl *resourceDecl, s *scope, res *stackResource) (*provision, error) {
-	p := &provision{c: d.c, as: d.c.caller, region: d.c.region, stack: d.s, logical: name, typ: resourceTypes[decl.typ], res: res, props: props{}}
-	v, err := s.eval(map[string]any(decl.properties))
+	p := &provision{c: d.c, region: d.c.region, stack: d.s, logical: name, typ: resourceTypes[decl.typ], res: res, props: props{}}
+	v, err := s.eval(decl.properties)
 	if err != nil {
 		return p, err
 	}

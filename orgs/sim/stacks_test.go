@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	configtypes "github.com/aws/aws-sdk-go-v2/service/configservice/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -372,5 +374,91 @@ func TestStackTakesItsTime(t *testing.T) {
 	now = now.Add(2 * time.Minute)
 	if s := stackNow(ctx, t, c, "slow"); s.StackStatus != types.StackStatusCreateComplete {
 		t.Errorf("%s", s.StackStatus)
+	}
+}
+
+// An SCP that spares calls through AWS services spares a person's own stack,
+// whose calls carry the person's session, and not what a role of the service's
+// does.
+func TestWhoCloudFormationCallsFor(t *testing.T) {
+	ctx := t.Context()
+	w, c := setsWorld(ctx, t)
+	org := orgClient(w)
+	if err := enableSCPs(ctx, org); err != nil {
+		t.Fatal(err)
+	}
+	p := createSCP(ctx, org, "no-topics", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"sns:CreateTopic","Resource":"*","Condition":{"Bool":{"aws:ViaAWSService":"false"}}}]}`)
+	if err := attachTo(ctx, org, p.id, cfnAccount); err != nil {
+		t.Fatal(err)
+	}
+	body := aws.String("Resources: {T: {Type: AWS::SNS::Topic}}")
+	if s := deploy(ctx, t, w, cfnAccount, "own", body); s.StackStatus != types.StackStatusCreateComplete {
+		t.Errorf("the administrator's stack is %s: %q", s.StackStatus, failures(ctx, t, cfnAdmin(w, cfnAccount), "own"))
+	}
+	createSet(ctx, t, c, setInput("topics", body))
+	createInstances(ctx, t, c, instancesIn("topics", []string{unit(t, w, "Sandbox")}, cfnRegion))
+	if got := instancesNow(ctx, t, c, "topics")[cfnAccount]; got != "OUTDATED/FAILED" {
+		t.Errorf("the instance is %s", got)
+	}
+}
+
+func TestStackWithARoleOfItsOwn(t *testing.T) {
+	ctx := t.Context()
+	w := newTestWorld(t, "demo")
+	c := cfnAdmin(w, cfnAccount)
+	body := aws.String("Resources: {T: {Type: AWS::SNS::Topic}, Q: {Type: AWS::SQS::Queue}}")
+	role := "arn:aws:iam::500000000001:role/Deployer"
+	_, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: aws.String("s"), TemplateBody: body, RoleARN: &role})
+	if diff := cmp.Diff("ValidationError: Role arn:aws:iam::500000000001:role/Deployer is invalid or cannot be assumed", codeAndText(err)); diff != "" {
+		t.Error(diff)
+	}
+	api := iam.NewFromConfig(w.Config(cfnRegion, w.RolePrincipal(cfnAccount, "Admin", "test")))
+	if _, err := api.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("Deployer"), AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"cloudformation.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String("Deployer"), PolicyName: aws.String("sns"), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sns:*","Resource":"*"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: aws.String("s"), TemplateBody: body, RoleARN: &role}); err != nil {
+		t.Fatal(err)
+	}
+	failed := failures(ctx, t, c, "s")
+	if len(failed) != 1 || !strings.Contains(failed[0], "assumed-role/Deployer/AWSCloudFormation is not authorized to perform: sqs:") {
+		t.Errorf("failures: %q", failed)
+	}
+}
+
+func TestTemplateFromABucket(t *testing.T) {
+	ctx := t.Context()
+	w := newTestWorld(t, "demo")
+	c := cfnAdmin(w, cfnAccount)
+	objects := s3.NewFromConfig(w.Config("us-east-1", w.RolePrincipal(cfnAccount, "Admin", "test")))
+	if _, err := objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("templates-of-ours")}); err != nil {
+		t.Fatal(err)
+	}
+	// In a bucket a template may be larger than in a request.
+	body := "Resources: {T: {Type: AWS::SNS::Topic}}\n#" + strings.Repeat("x", maxTemplateBody)
+	if _, err := objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("templates-of-ours"), Key: aws.String("a/t.yaml"), Body: strings.NewReader(body)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, address := range map[string]string{
+		"virtual": "https://templates-of-ours.s3.us-east-1.amazonaws.com/a/t.yaml",
+		"path":    "https://s3.amazonaws.com/templates-of-ours/a/t.yaml",
+	} {
+		if _, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &name, TemplateURL: &address}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &name})
+		if err != nil || *out.TemplateBody != body {
+			t.Errorf("%s: the template came back changed, %v", name, err)
+		}
+	}
+	_, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: aws.String("none"), TemplateURL: aws.String("https://templates-of-ours.s3.amazonaws.com/nope")})
+	if got := codeAndText(err); !strings.HasPrefix(got, "ValidationError: S3 error: ") {
+		t.Error(got)
+	}
+	list, err := c.ListStacks(ctx, &cloudformation.ListStacksInput{StackStatusFilter: []types.StackStatus{types.StackStatusCreateComplete}})
+	if err != nil || len(list.StackSummaries) != 2 {
+		t.Errorf("%v, %v", list, err)
 	}
 }

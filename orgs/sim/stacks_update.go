@@ -10,7 +10,6 @@ import (
 type change struct {
 	before *stackResource // as it was
 	old    props
-	props  props
 	tags   bool // the stack's tags changed
 }
 
@@ -75,7 +74,7 @@ func (d *deployment) evaluateAll(t *template, params map[string]string) map[stri
 	out := map[string]props{}
 	for name, r := range d.s.Resources {
 		if decl := t.resources[name]; decl != nil && r.Physical != "" {
-			if v, err := s.eval(map[string]any(decl.properties)); err == nil {
+			if v, err := s.eval(decl.properties); err == nil {
 				out[name] = asProps(v)
 			}
 		}
@@ -98,7 +97,7 @@ func (d *deployment) updateResource(name string, s *scope, ch change) error {
 		return err
 	}
 	p.old = ch.old
-	if jsonText(p.old) == jsonText(p.props) && !(ch.tags && p.typ.tagged) {
+	if jsonText(p.old) == jsonText(p.props) && (!ch.tags || !p.typ.tagged) {
 		return nil
 	}
 	if err := p.checkProperties(); err != nil {
@@ -213,7 +212,7 @@ func (d *deployment) restore(name string, from *template, s *scope) error {
 		return err
 	}
 	if now := d.t.resources[name]; now != nil {
-		if v, err := d.scope(d.t, d.params).eval(map[string]any(now.properties)); err == nil {
+		if v, err := d.scope(d.t, d.params).eval(now.properties); err == nil {
 			p.old = asProps(v)
 		}
 	}
@@ -248,7 +247,7 @@ func (d *deployment) changes(from *template, fromParams map[string]string) (bool
 		}
 		// A reference that cannot be evaluated yet is a reference to
 		// something new.
-		v, err := scope.eval(map[string]any(d.t.resources[name].properties))
+		v, err := scope.eval(d.t.resources[name].properties)
 		if err != nil || jsonText(asProps(v)) != jsonText(old) {
 			return true, nil
 		}

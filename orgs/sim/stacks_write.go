@@ -300,6 +300,9 @@ func updateTerminationProtection(c *call, in *cloudformation.UpdateTerminationPr
 // world's time for it has passed.
 func (w *World) begin(c *call, s *stack, work stackWork) {
 	work.Due = c.now
+	if work.As == c.caller {
+		work.Policy = c.policy
+	}
 	s.Work = &work
 	d := w.newDeployment(c, s, nil, nil)
 	d.to(work.Action+"_IN_PROGRESS", "User Initiated")

@@ -9,20 +9,20 @@ import (
 // The limits of stack sets.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 const (
-	maxStackSets          = 1_000
-	maxStackInstances     = 100_000
-	maxTargetUnits        = 50
-	maxDependencies       = 10
-	maxQueuedOperations   = 10_000
-	stackSetsPrincipal    = "member.org.stacksets.cloudformation.amazonaws.com"
-	stackSetsAdmin        = "stacksets.cloudformation.amazonaws.com" // owner of the management account's service-linked role
-	defaultAdminRole      = "AWSCloudFormationStackSetAdministrationRole"
-	defaultExecutionRole  = "AWSCloudFormationStackSetExecutionRole"
-	serviceManaged        = "SERVICE_MANAGED"
-	selfManaged           = "SELF_MANAGED"
-	administratorAccess   = "AdministratorAccess"
-	executionRolePrefix   = "stacksets-exec-"
-	notManagementOrDelega = "You must be the management account or delegated admin account of an organization before operating a service managed stack set"
+	maxStackSets         = 1_000
+	maxStackInstances    = 100_000
+	maxTargetUnits       = 50
+	maxDependencies      = 10
+	maxQueuedOperations  = 10_000
+	stackSetsPrincipal   = "member.org.stacksets.cloudformation.amazonaws.com"
+	stackSetsAdmin       = "stacksets.cloudformation.amazonaws.com" // owner of the management account's service-linked role
+	defaultAdminRole     = "AWSCloudFormationStackSetAdministrationRole"
+	defaultExecutionRole = "AWSCloudFormationStackSetExecutionRole"
+	serviceManaged       = "SERVICE_MANAGED"
+	selfManaged          = "SELF_MANAGED"
+	administratorAccess  = "AdministratorAccess"
+	executionRolePrefix  = "stacksets-exec-"
+	notOrgAdministrator  = "You must be the management account or delegated admin account of an organization before operating a service managed stack set"
 )
 
 // stackSetsState is every stack set of the world, and the template bodies that

@@ -98,7 +98,7 @@ func (w *World) executionRole(c *call, account string) (Principal, error) {
 		linked := w.sessionOf(linkedARN, "AWSCloudFormationStackSets")
 		trust := jsonText(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 			"Effect": "Allow", "Principal": map[string]any{"AWS": linkedARN}, "Action": "sts:AssumeRole"}}})
-		sub := &call{ctx: c.ctx, w: w, service: "CloudFormation", op: c.op, caller: linked, region: w.globalRegion(), now: c.now, via: stackSetsVia}
+		sub := &call{ctx: c.ctx, w: w, service: "CloudFormation", op: c.op, caller: linked, region: w.globalRegion(), now: c.now, via: stackSetsVia, serviceRole: true}
 		if _, err := sub.as(linked, sub.region, "IAM", "CreateRole", &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust}); err != nil {
 			return Principal{}, err
 		}
@@ -120,7 +120,7 @@ func (w *World) selfManagedRole(c *call, s *stackSet, account, region string) (P
 	}
 	admin := w.sessionOf(s.AdminRole, "AWSCloudFormation")
 	arn := "arn:" + w.state.Partition + ":iam::" + account + ":role/" + s.ExecutionRole
-	sub := &call{ctx: c.ctx, w: w, service: "CloudFormation", op: c.op, caller: admin, region: region, now: c.now, via: cloudformationVia}
+	sub := &call{ctx: c.ctx, w: w, service: "CloudFormation", op: c.op, caller: admin, region: region, now: c.now, via: cloudformationVia, serviceRole: true}
 	_, err := sub.as(admin, s.Region, "STS", "AssumeRole", &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: aws.String("AWSCloudFormation")})
 	if err != nil {
 		return Principal{}, validationError("Account %s should have '%s' role with trust relationship to Role '%s'.", account, s.ExecutionRole, adminName)

@@ -61,7 +61,7 @@ func (c *call) mayManage(as types.CallAs) error {
 		return err
 	}
 	if as != types.CallAsDelegatedAdmin && c.caller.Account != c.w.state.Org.ManagementAccount {
-		return validationError(notManagementOrDelega)
+		return validationError(notOrgAdministrator)
 	}
 	if !c.w.stackSetsActivated() {
 		return validationError("You must enable organizations access to operate a service managed stack set")

@@ -89,18 +89,15 @@ func (w *World) workAs(c *call, s *stackSet, o *setOperation, inst *stackInstanc
 
 // member makes a CloudFormation call in a member account as the execution role.
 func (w *World) member(c *call, as Principal, region, op string, in any) (any, error) {
-	sub := &call{ctx: c.ctx, w: w, service: "CloudFormation", op: op, caller: as, region: region, now: c.now, via: stackSetsVia}
+	sub := &call{ctx: c.ctx, w: w, service: "CloudFormation", op: op, caller: as, region: region, now: c.now, via: stackSetsVia, serviceRole: true}
 	return w.invoke(sub, in)
 }
 
-// deployInstance creates or updates the stack of an instance.
+// deployInstance creates or updates the stack of an instance. An instance may
+// be without a stack, because its creation failed or somebody deleted it in the
+// account; then the stack is made anew.
 func (w *World) deployInstance(c *call, s *stackSet, as Principal, inst *stackInstance) error {
 	st := w.stackByID(inst.StackID)
-	if st != nil && st.Status == "DELETE_COMPLETE" && inst.Status == "CURRENT" {
-		// Somebody deleted the stack in the account; only deleting the
-		// instance, retaining stacks, gets over it.
-		return validationError("Stack [%s] does not exist", inst.StackID)
-	}
 	if st != nil && st.Status != "DELETE_COMPLETE" && neverComplete(st.Status) {
 		// What a failed creation left cannot be updated; it makes place.
 		if err := w.deleteInstance(c, as, inst); err != nil {
@@ -168,15 +165,6 @@ func instanceCapabilities(s *stackSet) []types.Capability {
 	return out
 }
 
-// override applies an operation's parameter overrides to those an instance has:
-// the operation's list takes the place of the old one.
-func override(_, given map[string]string) map[string]string {
-	if len(given) == 0 {
-		return nil
-	}
-	return maps.Clone(given)
-}
-
 // deleteInstance deletes the stack of an instance, if there is one.
 func (w *World) deleteInstance(c *call, as Principal, inst *stackInstance) error {
 	st := w.stackByID(inst.StackID)
@@ -196,7 +184,7 @@ func (w *World) stackOutcome(st *stack, want string) error {
 		return nil
 	}
 	from := len(st.Events) - 1 // the operation's first event is the stack's own IN_PROGRESS, initiated by the user
-	for from > 0 && !(st.Events[from].Type == stackType && st.Events[from].Reason == "User Initiated") {
+	for from > 0 && (st.Events[from].Type != stackType || st.Events[from].Reason != "User Initiated") {
 		from--
 	}
 	for _, e := range st.Events[max(from, 0):] {

@@ -41,7 +41,8 @@ func (w *World) detectDrift(c *call, as Principal, inst *stackInstance) error {
 	if err != nil {
 		return err
 	}
-	d := &deployment{c: w.cloudformationCall(c, st, as), s: st, t: t, params: st.Parameters}
+	d := &deployment{c: w.cloudformationCall(c, st, as, ""), s: st, t: t, params: st.Parameters}
+	d.c.serviceRole = true
 	drifted, err := d.drift()
 	if err != nil {
 		return err

@@ -324,7 +324,7 @@ func listStackSetOperationResults(c *call, in *cloudformation.ListStackSetOperat
 	for _, i := range all[from:to] {
 		r := types.StackSetOperationResultSummary{
 			Account: aws.String(i.Account), Region: aws.String(i.Region), Status: types.StackSetOperationResultStatus(i.Status),
-			AccountGateResult: &types.AccountGateResult{Status: types.AccountGateStatusSkipped, StatusReason: aws.String("Function not found: arn:" + c.w.state.Partition + ":lambda:" + i.Region + ":" + i.Account + ":function:AWSCloudFormationStackSetAccountGate")},
+			AccountGateResult: c.w.noGate(i),
 		}
 		if i.Unit != "" {
 			r.OrganizationalUnitId = aws.String(i.Unit)
@@ -335,6 +335,13 @@ func listStackSetOperationResults(c *call, in *cloudformation.ListStackSetOperat
 		out.Summaries = append(out.Summaries, r)
 	}
 	return out, nil
+}
+
+// noGate is the result of the account gate, a function nobody has.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-account-gating.html
+func (w *World) noGate(i *operationItem) *types.AccountGateResult {
+	arn := "arn:" + w.state.Partition + ":lambda:" + i.Region + ":" + i.Account + ":function:AWSCloudFormationStackSetAccountGate"
+	return &types.AccountGateResult{Status: types.AccountGateStatusSkipped, StatusReason: aws.String("Function not found: " + arn)}
 }
 
 // stopStackSetOperation stops an operation after the instances it is working on.

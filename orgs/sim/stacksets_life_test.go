@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -384,5 +385,50 @@ func TestStackSetListingsHavePages(t *testing.T) {
 	}
 	if n := len(resultsNow(ctx, t, c, "topics", id)); n != sizes[0]+sizes[1] {
 		t.Errorf("%d results", n)
+	}
+}
+
+func TestStackSetOperationGoesOnInAnotherProcess(t *testing.T) {
+	ctx := t.Context()
+	spec, err := Scenario("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "world.json")
+	w, err := Create(path, spec, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	w.SetClock(clock)
+	w.SetTiming(Timing{StackInstance: time.Minute})
+	c := cloudformation.NewFromConfig(w.ManagementConfig(cfnRegion))
+	if _, err := c.ActivateOrganizationsAccess(ctx, &cloudformation.ActivateOrganizationsAccessInput{}); err != nil {
+		t.Fatal(err)
+	}
+	createSet(ctx, t, c, setInput("alerts", cfnFile(t, "alerts.yaml")))
+	in := instancesIn("alerts", []string{unit(t, w, "Dev")}, cfnRegion)
+	in.OperationPreferences = nil
+	id := createInstances(ctx, t, c, in)
+	now = now.Add(time.Minute)
+	if diff := cmp.Diff([]string{"310000000001 ap-northeast-1 SUCCEEDED", "310000000002 ap-northeast-1 RUNNING"}, resultsNow(ctx, t, c, "alerts", id)); diff != "" {
+		t.Error(diff)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	w.SetClock(clock)
+	now = now.Add(time.Minute)
+	c = cloudformation.NewFromConfig(w.ManagementConfig(cfnRegion))
+	if o := operationNow(ctx, t, c, "alerts", id); o.Status != types.StackSetOperationStatusSucceeded {
+		t.Errorf("%s", o.Status)
+	}
+	if diff := cmp.Diff([]string{"guard-alerts"}, topicsIn(ctx, t, w, "310000000002")); diff != "" {
+		t.Error(diff)
 	}
 }

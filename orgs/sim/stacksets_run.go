@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -298,7 +299,7 @@ func (w *World) start(c *call, s *stackSet, o *setOperation) bool {
 	}
 	o.Status = "RUNNING"
 	if d := o.Definition; d != nil {
-		outdated := d.Template != s.Template || jsonText(d.Parameters) != jsonText(s.Parameters) || jsonText(d.Tags) != jsonText(s.Tags)
+		outdated := d.Template != s.Template || !maps.Equal(d.Parameters, s.Parameters) || !maps.Equal(d.Tags, s.Tags)
 		s.stackSetDefinition, o.Definition = *d, nil
 		for _, i := range s.Instances {
 			if outdated && i.Status != "INOPERABLE" {
@@ -310,7 +311,7 @@ func (w *World) start(c *call, s *stackSet, o *setOperation) bool {
 		if i := s.instance(item.Account, item.Region); i != nil {
 			i.LastOperation = o.ID
 			if o.Override {
-				i.Overrides = override(i.Overrides, o.Overrides)
+				i.Overrides = maps.Clone(o.Overrides) // the list takes the place of the old one
 			}
 		}
 	}

@@ -20,14 +20,10 @@ type target struct{ account, unit string }
 
 // newItems is the items of a CreateStackInstances.
 func (c *call) newItems(s *stackSet, in *types.DeploymentTargets, accounts, regions []string) ([]*operationItem, *setTargets, error) {
-	if err := c.checkRegions(s, regions); err != nil {
-		return nil, nil, err
-	}
-	t, err := c.targetsOf(s, in, accounts)
+	t, err := c.targetsOf(s, in, accounts, regions)
 	if err != nil {
 		return nil, nil, err
 	}
-	t.Regions = slices.Clone(regions)
 	if t.Filter == string(types.AccountFilterTypeUnion) {
 		return nil, nil, validationError("AccountFilterType UNION is not supported for CreateStackInstances")
 	}
@@ -64,14 +60,10 @@ func (c *call) existingItems(s *stackSet, in *types.DeploymentTargets, accounts,
 		}
 		return items, nil, nil
 	}
-	if err := c.checkRegions(s, regions); err != nil {
-		return nil, nil, err
-	}
-	t, err := c.targetsOf(s, in, accounts)
+	t, err := c.targetsOf(s, in, accounts, regions)
 	if err != nil {
 		return nil, nil, err
 	}
-	t.Regions = slices.Clone(regions)
 	chosen := c.w.targetAccounts(s, t)
 	for _, region := range regions {
 		for _, a := range chosen {
@@ -93,14 +85,10 @@ func (c *call) existingItems(s *stackSet, in *types.DeploymentTargets, accounts,
 // doomedItems is the items of a DeleteStackInstances. Accounts that left the
 // organization or a target are found by their instances.
 func (c *call) doomedItems(s *stackSet, in *types.DeploymentTargets, accounts, regions []string) ([]*operationItem, *setTargets, error) {
-	if err := c.checkRegions(s, regions); err != nil {
-		return nil, nil, err
-	}
-	t, err := c.targetsOf(s, in, accounts)
+	t, err := c.targetsOf(s, in, accounts, regions)
 	if err != nil {
 		return nil, nil, err
 	}
-	t.Regions = slices.Clone(regions)
 	chosen := map[string]bool{}
 	for _, a := range c.w.targetAccounts(s, t) {
 		chosen[a.account] = true
@@ -133,8 +121,11 @@ func (c *call) checkRegions(s *stackSet, regions []string) error {
 }
 
 // targetsOf checks and copies the targets of a request.
-func (c *call) targetsOf(s *stackSet, in *types.DeploymentTargets, accounts []string) (*setTargets, error) {
-	t := &setTargets{Accounts: slices.Clone(accounts)}
+func (c *call) targetsOf(s *stackSet, in *types.DeploymentTargets, accounts, regions []string) (*setTargets, error) {
+	if err := c.checkRegions(s, regions); err != nil {
+		return nil, err
+	}
+	t := &setTargets{Accounts: slices.Clone(accounts), Regions: slices.Clone(regions)}
 	if in != nil {
 		if len(accounts) > 0 {
 			return nil, validationError("Only one of Accounts or DeploymentTargets can be specified")

@@ -169,7 +169,7 @@ func TestStackSetsNeedOrganizationsAccess(t *testing.T) {
 		t.Error(diff)
 	}
 	_, err = cfnAdmin(w, cfnAccount).CreateStackSet(ctx, setInput("mine", cfnFile(t, "alerts.yaml")))
-	if diff := cmp.Diff("ValidationError: "+notManagementOrDelega, codeAndText(err)); diff != "" {
+	if diff := cmp.Diff("ValidationError: "+notOrgAdministrator, codeAndText(err)); diff != "" {
 		t.Error(diff)
 	}
 }

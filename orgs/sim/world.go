@@ -52,6 +52,9 @@ type Timing struct {
 	// Recorder is how long a configuration recorder stays Pending after it
 	// was started.
 	Recorder time.Duration
+	// LookupRate holds LookupEvents to AWS's two calls a second for each
+	// account and Region.
+	LookupRate bool
 }
 
 // session is what an access key stands for.
