@@ -113,6 +113,9 @@ func runRender(s *session, o renderOptions) ([]rendered, error) {
 	case len(out) > 0:
 		return out, nil
 	case o.stack != "":
+		if near := orgs.Nearest(o.stack, names); len(near) > 0 {
+			names = near
+		}
 		return nil, badInput(&orgs.UnknownError{Kind: "stack", Name: o.stack, Near: names})
 	case slices.Contains(controlIDs(), o.control):
 		return nil, usage("control %s is off in the configuration", o.control)
@@ -159,7 +162,7 @@ func writeRendered(w io.Writer, dir string, files []rendered) error {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // templates are no secret
-		return err
+		return badInput(fmt.Errorf("--output-dir: %w", err))
 	}
 	for _, f := range files {
 		if err := writeFile(filepath.Join(dir, f.name), f.text); err != nil {

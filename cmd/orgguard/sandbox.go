@@ -100,8 +100,9 @@ func sandboxCreate(s streams) *cli.Command {
 			if err := w.Close(); err != nil {
 				return err
 			}
-			fmt.Fprintf(s.out, "made %s: %s\nits configuration is %s; every command works on it with --sandbox\n", g.sandboxFile, reports.Safe(spec.Description), config)
-			return nil
+			_, err = fmt.Fprintf(s.out, "made %s: %s\nits configuration is %s; every command works on it with --sandbox\n",
+				reports.Safe(g.sandboxFile), reports.Safe(spec.Description), reports.Safe(config))
+			return err
 		},
 	}
 }
@@ -109,7 +110,7 @@ func sandboxCreate(s streams) *cli.Command {
 func sandboxShow(s streams) *cli.Command {
 	return &cli.Command{
 		Name:  "show",
-		Usage: "print the tree: OUs, accounts, SCPs, recorders",
+		Usage: "print the tree: OUs, accounts, SCPs",
 		Action: func(c *cli.Context) error {
 			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
 				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
@@ -128,13 +129,14 @@ func sandboxShow(s streams) *cli.Command {
 					}
 					return "  [" + strings.Join(names, ", ") + "]"
 				}
+				var b strings.Builder
 				var show func(n orgs.OU, depth int)
 				show = func(n orgs.OU, depth int) {
 					pad := strings.Repeat("  ", depth)
-					fmt.Fprintf(s.out, "%s%s (%s)%s\n", pad, reports.Safe(n.Name), n.ID, attached(string(n.ID)))
+					fmt.Fprintf(&b, "%s%s (%s)%s\n", pad, reports.Safe(n.Name), n.ID, attached(string(n.ID)))
 					for _, a := range org.Accounts {
 						if a.Parent == n.ID {
-							fmt.Fprintf(s.out, "%s  %s %-16s %s\n", pad, a.ID, reports.Safe(a.Name), a.State)
+							fmt.Fprintf(&b, "%s  %s %-16s %s\n", pad, a.ID, reports.Safe(a.Name), a.State)
 						}
 					}
 					for _, child := range org.Children(n.ID) {
@@ -142,7 +144,8 @@ func sandboxShow(s streams) *cli.Command {
 					}
 				}
 				show(org.OUs[org.Root], 0)
-				return nil
+				_, err = s.out.Write([]byte(b.String()))
+				return err
 			})
 		},
 	}
@@ -295,8 +298,8 @@ func sandboxConfirm(s streams) *cli.Command {
 		Flags: []cli.Flag{&cli.StringFlag{Name: "email", Usage: "only those to this `ADDRESS`"}},
 		Action: func(c *cli.Context) error {
 			return inWorld(c, func(_ context.Context, _ globals, w *sim.World) error {
-				fmt.Fprintf(s.out, "confirmed %d subscriptions\n", w.ConfirmSubscriptions(c.String("email")))
-				return nil
+				_, err := fmt.Fprintf(s.out, "confirmed %d subscriptions\n", w.ConfirmSubscriptions(c.String("email")))
+				return err
 			})
 		},
 	}
@@ -314,7 +317,10 @@ func sandboxMail(s streams) *cli.Command {
 					box = box[len(box)-n:]
 				}
 				for _, m := range box {
-					fmt.Fprintf(s.out, "To: %s\nSubject: %s\n\n%s\n", reports.Safe(m.Endpoint), reports.Safe(m.Subject), strings.ReplaceAll(safeLines(m.Message), "\n  ", "\n"))
+					_, err := fmt.Fprintf(s.out, "To: %s\nSubject: %s\n\n%s\n", reports.Safe(m.Endpoint), reports.Safe(m.Subject), strings.ReplaceAll(safeLines(m.Message), "\n  ", "\n"))
+					if err != nil {
+						return err
+					}
 				}
 				if len(box) == 0 && !g.quiet {
 					fmt.Fprintln(s.err, "orgguard: no mail was sent")

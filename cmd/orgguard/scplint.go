@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -23,7 +25,7 @@ func newSCPLintCommand(s streams) *cli.Command {
 		Name:  "lint",
 		Usage: "find what is wrong with a policy before AWS or an outage does; needs no AWS",
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "policy", Usage: "the policy's `FILE`; repeatable"},
+			&cli.StringSliceFlag{Name: "policy", Usage: "the policy's `FILE`, - for stdin; repeatable"},
 			formatFlag(reports.LintFormats()),
 			&cli.StringSliceFlag{Name: "disable", Usage: "leave this `RULE` out; repeatable"},
 			&cli.BoolFlag{Name: "strict", Usage: "exit 1 on warnings too"},
@@ -48,7 +50,7 @@ func newSCPLintCommand(s streams) *cli.Command {
 			if o.lint, err = lintOptions(c.StringSlice("disable"), c.Int("max-characters")); err != nil {
 				return err
 			}
-			findings, err := runSCPLint(o)
+			findings, err := runSCPLint(o, s.in)
 			if err != nil {
 				return err
 			}
@@ -83,14 +85,22 @@ func lintOptions(disable []string, characters int) (scp.LintOptions, error) {
 }
 
 // runSCPLint lints the policies, in the order they were named.
-func runSCPLint(o scpLintOptions) ([]scp.LintFinding, error) {
+func runSCPLint(o scpLintOptions, stdin io.Reader) ([]scp.LintFinding, error) {
+	if err := oneStdin("--policy", o.policies); err != nil {
+		return nil, err
+	}
 	var out []scp.LintFinding
+	var errs []error
 	for _, p := range o.policies {
-		src, err := readPolicyFile(p)
+		name, src, err := readPolicyOrStdin(p, stdin)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
-		out = append(out, scp.LintSource(p, src, o.lint)...)
+		out = append(out, scp.LintSource(name, src, o.lint)...)
+	}
+	if len(errs) > 0 {
+		return nil, badInput(errors.Join(errs...))
 	}
 	return out, nil
 }

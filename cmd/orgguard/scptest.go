@@ -20,7 +20,7 @@ import (
 
 // scpTestOptions are scp test's own flags.
 type scpTestOptions struct {
-	file    string
+	files   []string
 	format  reports.Format
 	init    bool
 	policy  string
@@ -32,10 +32,10 @@ func newSCPTestCommand(s streams) *cli.Command {
 		Name:  "test",
 		Usage: "run a file of policy tests; needs no AWS",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "file", Usage: "the tests' `FILE`: JSON Lines, JSON or YAML"},
+			&cli.StringSliceFlag{Name: "file", Usage: "the tests' `FILE`: JSON Lines, JSON or YAML, - for stdin; repeatable"},
 			formatFlag(reports.CaseFormats()),
 			&cli.BoolFlag{Name: "init", Usage: "write a first file of tests instead, to --file or stdout"},
-			&cli.StringFlag{Name: "policy", Usage: "with --init: tests for the policy in `FILE`"},
+			&cli.StringFlag{Name: "policy", Usage: "with --init: tests for the policy in `FILE`, - for stdin"},
 			&cli.StringFlag{Name: "account", Usage: "with --init: for the account with this `NUMBER` in your organization"},
 		},
 		Action: func(c *cli.Context) error {
@@ -43,7 +43,7 @@ func newSCPTestCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			o := scpTestOptions{file: c.String("file"), init: c.Bool("init"), policy: c.String("policy"), account: c.String("account")}
+			o := scpTestOptions{files: c.StringSlice("file"), init: c.Bool("init"), policy: c.String("policy"), account: c.String("account")}
 			if o.format, err = formatAmong(c.String("format"), "policy tests", reports.CaseFormats()); err != nil {
 				return err
 			}
@@ -52,10 +52,10 @@ func newSCPTestCommand(s streams) *cli.Command {
 				return runSCPTestInit(c.Context, g, s, o)
 			case o.policy != "" || o.account != "":
 				return usage("--policy and --account belong to --init; the tests name their policies themselves")
-			case o.file == "":
+			case len(o.files) == 0:
 				return usage("scp test needs --file, or --init to write a first one")
 			}
-			report, err := runSCPTest(o.file)
+			report, err := runSCPTest(o.files, s.in)
 			if err != nil {
 				return err
 			}
@@ -83,31 +83,63 @@ func formatAmong(name, what string, known []reports.Format) (reports.Format, err
 	return "", usage("unknown format %q for %s; there are %s", name, what, strings.Join(words, ", "))
 }
 
-// runSCPTest loads and runs the tests.
-func runSCPTest(file string) (scp.CaseReport, error) {
-	cases, err := scp.LoadCases(file)
-	if err != nil {
+// runSCPTest loads the tests and runs them, in the order the files were named.
+// Mistakes of all files are reported at once.
+func runSCPTest(files []string, stdin io.Reader) (scp.CaseReport, error) {
+	if err := oneStdin("--file", files); err != nil {
+		return scp.CaseReport{}, err
+	}
+	var cases []scp.Case
+	var errs []error
+	for _, file := range files {
+		some, err := loadCases(file, stdin)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		cases = append(cases, some...)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return scp.CaseReport{}, badInput(err)
 	}
 	return scp.RunCases(cases), nil
 }
 
+func loadCases(file string, stdin io.Reader) ([]scp.Case, error) {
+	if file == stdinName {
+		return scp.ReadCases("stdin", stdin, ".")
+	}
+	cases, err := scp.LoadCases(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no file %s", file)
+	}
+	return cases, err
+}
+
+// stdinName is the file name that means stdin, as everywhere.
+const stdinName = "-"
+
+// oneStdin refuses to read stdin twice: the second time it is empty.
+func oneStdin(flag string, files []string) error {
+	first := slices.Index(files, stdinName)
+	if first >= 0 && slices.Contains(files[first+1:], stdinName) {
+		return usage("%s - can be given once only", flag)
+	}
+	return nil
+}
+
 // runSCPTestInit writes a first file of tests. Only with --account does it look
 // at the organization.
 func runSCPTestInit(ctx context.Context, g globals, st streams, o scpTestOptions) error {
-	var starter scp.Starter
-	if o.policy != "" {
-		doc, err := readPolicy(o.policy)
-		if err != nil {
-			return err
-		}
-		starter.Document = doc
-		starter.PolicyName = strings.TrimSuffix(filepath.Base(o.policy), filepath.Ext(o.policy))
-		if o.file != "" {
-			if starter.PolicyFile, err = relativeTo(o.file, o.policy); err != nil {
-				return err
-			}
-		}
+	file := ""
+	switch {
+	case len(o.files) > 1:
+		return usage("--init writes one --file")
+	case len(o.files) == 1 && o.files[0] != stdinName: // which would be stdout
+		file = o.files[0]
+	}
+	starter, err := starterPolicy(o.policy, file, st.in)
+	if err != nil {
+		return err
 	}
 	if o.account != "" {
 		err := withSession(ctx, g, st, reads, func(_ context.Context, s *session) error {
@@ -123,20 +155,41 @@ func runSCPTestInit(ctx context.Context, g globals, st streams, o scpTestOptions
 	if err != nil {
 		return err
 	}
-	if o.file == "" {
+	if file == "" {
 		_, err := st.out.Write(src)
 		return err
 	}
-	if exists(o.file) {
-		return usage("%s exists already; --init does not write over it", o.file)
+	if exists(file) {
+		return usage("%s exists already; --init does not write over it", file)
 	}
-	if err := writeFile(o.file, src); err != nil {
+	if err := writeFile(file, src); err != nil {
 		return err
 	}
 	if !g.quiet {
-		_, err = fmt.Fprintln(st.err, "orgguard: "+reports.Safe("wrote "+o.file+"; run it with orgguard scp test --file "+o.file))
+		_, err = fmt.Fprintln(st.err, "orgguard: "+reports.Safe("wrote "+file+"; run it with orgguard scp test --file "+shellWord(file)))
 	}
 	return err
+}
+
+// starterPolicy is the policy a first case file is about: named in it when both
+// are files, else written out in it.
+func starterPolicy(policy, file string, stdin io.Reader) (scp.Starter, error) {
+	var starter scp.Starter
+	if policy == "" {
+		return starter, nil
+	}
+	name, src, err := readPolicyOrStdin(policy, stdin)
+	if err != nil {
+		return starter, err
+	}
+	if starter.Document, err = scp.Parse(name, src); err != nil || policy == stdinName {
+		return starter, badInput(err)
+	}
+	starter.PolicyName = strings.TrimSuffix(filepath.Base(policy), filepath.Ext(policy))
+	if file != "" {
+		starter.PolicyFile, err = relativeTo(file, policy)
+	}
+	return starter, err
 }
 
 // relativeTo is the policy file as seen from the case file.
@@ -181,26 +234,32 @@ const maxPolicyFile = 1 << 20
 
 // readPolicyFile reads a policy file.
 func readPolicyFile(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usage("no file %s", file)
-		}
-		return nil, badInput(err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	src, err := io.ReadAll(io.LimitReader(f, maxPolicyFile+1))
-	if err != nil {
-		return nil, badInput(fmt.Errorf("read %s: %w", file, err))
-	}
-	return src, nil
+	_, src, err := readPolicyOrStdin(file, nil)
+	return src, err
 }
 
-func readPolicy(file string) (*scp.Document, error) {
-	src, err := readPolicyFile(file)
-	if err != nil {
-		return nil, err
+// readPolicyOrStdin reads a policy file, or stdin where - and a stdin are given,
+// and says how to call it.
+func readPolicyOrStdin(file string, stdin io.Reader) (name string, src []byte, err error) {
+	r, name := stdin, "stdin"
+	if file != stdinName || stdin == nil {
+		f, err := os.Open(file)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", nil, usage("no file %s", file)
+			}
+			return "", nil, badInput(err)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		r, name = f, file
 	}
-	doc, err := scp.Parse(file, src)
-	return doc, badInput(err)
+	src, err = io.ReadAll(io.LimitReader(r, maxPolicyFile+1))
+	var bad *fs.PathError
+	switch {
+	case errors.As(err, &bad):
+		return "", nil, badInput(bad) // says which file
+	case err != nil:
+		return "", nil, badInput(fmt.Errorf("read %s: %w", name, err))
+	}
+	return name, src, nil
 }
