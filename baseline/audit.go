@@ -67,16 +67,28 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 	for i, m := range in.Mismatches {
 		f := base
 		f.Status, f.Reason, f.Expected, f.Actual = finding.Drift, m.Reason, m.Expected, m.Actual
-		f.Fix = m.Manual
-		if f.Fix == "" {
-			f.Fix = "orgguard rollout"
-		}
+		f.Fix = b.fixOf(in, m)
 		if current {
 			f.Reason += "; CloudFormation says CURRENT"
 		}
 		out[i] = f
 	}
 	return out
+}
+
+// fixOf is the next step for a mismatch. A rollout mends most; it leaves recorders
+// alone that it was told to keep, and those of Control Tower.
+func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
+	name, controlTower, foreign := foreign(in.State)
+	switch {
+	case m.Manual != "":
+		return m.Manual
+	case foreign && controlTower:
+		return "mend " + name + " in Control Tower: a rollout leaves it alone"
+	case foreign && !b.adopts():
+		return "mend " + name + " by hand, or let a rollout adopt it: existing: adopt"
+	}
+	return "orgguard rollout"
 }
 
 // reasonOf shortens an SDK error to what an operator needs: what was done, AWS's
@@ -161,12 +173,13 @@ func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Fi
 		if f.Status != finding.Drift {
 			continue
 		}
+		ended := ""
 		for _, e := range exemptions {
 			if !covers(e, org, *f) {
 				continue
 			}
 			if e.Until.Over(now) {
-				f.Reason += fmt.Sprintf("; its exemption ended on %s (%s)", e.Until, e.Reason)
+				ended += fmt.Sprintf("; its exemption ended on %s (%s)", e.Until, e.Reason)
 				continue
 			}
 			f.Status = finding.Exempt
@@ -174,9 +187,10 @@ func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Fi
 			if e.Owner != "" {
 				f.Reason += " (" + e.Owner + ")"
 			}
-			f.Fix = ""
+			f.Fix, ended = "", ""
 			break
 		}
+		f.Reason += ended
 	}
 }
 

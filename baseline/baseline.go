@@ -140,7 +140,21 @@ func (b *Baseline) resolveControls() error {
 		}
 		b.controls = append(b.controls, c)
 	}
-	return nil
+	return b.checkNeeds()
+}
+
+// checkNeeds reports every control that is on without one that it needs.
+func (b *Baseline) checkNeeds() error {
+	on := b.Controls()
+	var problems []error
+	for _, c := range b.controls {
+		for _, id := range c.needs {
+			if !slices.Contains(on, id) {
+				problems = append(problems, fmt.Errorf("baseline: %s needs %s: turn both on, or both off", c.ID, id))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // values are the parameters of all templates.
@@ -300,7 +314,7 @@ func (b *Baseline) Fragments(control string) ([]Template, error) {
 			if c.extend != nil {
 				c.extend(&f, b)
 			}
-			out = append(out, Template{Name: c.ID + "." + p.unit, Body: f.template.body(), Controls: []string{c.ID}})
+			out = append(out, Template{Name: c.ID + "." + p.unit, Body: f.body(), Controls: []string{c.ID}})
 		}
 	}
 	return out, nil

@@ -20,6 +20,8 @@ type Control struct {
 	// parts are the units the control contributes to. A part's template is
 	// templates/<control>.<unit>.yaml, or for local alerts <unit>-local.
 	parts []part
+	// needs are the controls without which this one cannot hold.
+	needs []string
 	// settings returns the control's settings with their defaults, to be
 	// decoded into; nil when it takes none.
 	settings func() any
@@ -51,11 +53,11 @@ type RecorderSettings struct {
 
 // Validate reports settings that make no sense.
 func (s *RecorderSettings) Validate(report func(key, message string)) {
-	if !slices.Contains([]string{"continuous", "daily"}, s.Recording) {
-		report("recording", `want "continuous" or "daily"`)
+	if good := []string{"continuous", "daily"}; !slices.Contains(good, s.Recording) {
+		report("recording", spec.NotOneOf("recording", s.Recording, good))
 	}
-	if !slices.Contains([]string{"adopt", "keep"}, s.Existing) {
-		report("existing", `want "adopt" or "keep"`)
+	if good := []string{"adopt", "keep"}; !slices.Contains(good, s.Existing) {
+		report("existing", spec.NotOneOf("setting", s.Existing, good))
 	}
 }
 
@@ -87,6 +89,7 @@ var controls = []Control{
 		ID: "config-recorder", Title: "AWS Config records every resource type", Severity: finding.High,
 		Scope: "every account × Region", Default: true,
 		parts:    []part{{unit: "roles"}, {unit: "recorder"}},
+		needs:    []string{"config-delivery"}, // a recorder without a channel cannot be started
 		settings: func() any { return &RecorderSettings{Recording: "continuous", Existing: "adopt"} },
 		params: func(s any, b *Baseline) map[string]string {
 			r := s.(*RecorderSettings)
@@ -102,6 +105,7 @@ var controls = []Control{
 		ID: "config-delivery", Title: "AWS Config delivers to the organization's log bucket", Severity: finding.High,
 		Scope: "every account × Region, and the log bucket in the security account", Default: true,
 		parts:    []part{{unit: "central"}, {unit: "recorder"}},
+		needs:    []string{"config-recorder"}, // AWS refuses a channel without a recorder
 		settings: func() any { return &DeliverySettings{Snapshot: "TwentyFour_Hours"} },
 		params: func(s any, b *Baseline) map[string]string {
 			return map[string]string{"SnapshotFrequency": s.(*DeliverySettings).Snapshot}
@@ -119,11 +123,13 @@ var controls = []Control{
 	{
 		ID: "config-change-alert", Title: "Somebody is told when AWS Config itself is changed", Severity: finding.High,
 		Scope: "every account × Region", Default: true,
+		needs: []string{"alert-topic"},
 		parts: []part{{unit: "central", mode: spec.Central}, {unit: "alerts", mode: spec.Central}, {unit: "alerts", mode: spec.Local, file: "-local"}},
 	},
 	{
 		ID: "root-signin-alert", Title: "Somebody is told when a root user signs in", Severity: finding.High,
 		Scope: "every account, in the partition's global Region", Default: true,
+		needs: []string{"alert-topic"},
 		parts: []part{{unit: "central", mode: spec.Central}, {unit: "signin", mode: spec.Central}, {unit: "signin", mode: spec.Local, file: "-local"}},
 	},
 }

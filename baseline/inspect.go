@@ -117,7 +117,11 @@ type cellPart struct {
 
 // scope is where the templates of a cell are evaluated.
 func (b *Baseline) scope(id orgs.AccountID, region string) scope {
-	return scope{account: string(id), region: region, partition: b.Org.Partition.ID, suffix: b.Org.Partition.DNSSuffix}
+	return scopeOf(b.Org.Partition, id, region)
+}
+
+func scopeOf(p orgs.Partition, id orgs.AccountID, region string) scope {
+	return scope{account: string(id), region: region, partition: p.ID, suffix: p.DNSSuffix}
 }
 
 // cells lists everything that the baseline wants, account by account.

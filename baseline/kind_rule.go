@@ -33,16 +33,14 @@ func (t ruleTarget) equal(u ruleTarget) bool {
 	return t.ID == u.ID && t.ARN == u.ARN && t.Role == u.Role && t.DeadLetter == u.DeadLetter && t.Template == u.Template && maps.Equal(t.Paths, u.Paths)
 }
 
+// Rules have no attributes: they depend on the bus ("bus|rule"), and no template
+// refers to one.
 var ruleKind = kind{
 	noun:     "rule",
 	nameProp: "Name",
-	attributes: map[string]string{
-		"Ref": "{name}",
-		"Arn": "arn:{partition}:events:{region}:{account}:rule/{name}",
-	},
-	observe: observeRule,
-	compare: compareRule,
-	repair:  repairRule,
+	observe:  observeRule,
+	compare:  compareRule,
+	repair:   repairRule,
 }
 
 // bus returns the rule's bus; nil for the default bus.

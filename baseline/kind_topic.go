@@ -16,9 +16,8 @@ import (
 // attribute is what !Ref and !GetAtt give in templates, for code that calls AWS
 // about the resource itself.
 func (s site) attribute(r Resource, attr string) string {
-	k, p := kinds[r.Type], orgs.PartitionOf(s.at.Region)
-	return strings.NewReplacer("{name}", r.str(k.nameProp), "{account}", string(s.at.Account), "{region}", s.at.Region,
-		"{partition}", p.ID, "{suffix}", p.DNSSuffix).Replace(k.attributes[attr])
+	k := kinds[r.Type]
+	return scopeOf(orgs.PartitionOf(s.at.Region), s.at.Account, s.at.Region).attribute(k, r.str(k.nameProp), attr)
 }
 
 // tagsAs gives the template's tags in a service's own type. They are set when

@@ -184,7 +184,7 @@ func (p *proposer) plainStack(v view) {
 	switch {
 	case o.Err != nil:
 		p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), reasonOf(o.Err), true))
-	case st.Exists && strings.TrimSpace(st.Body) == strings.TrimSpace(v.unit.body) && equalParams(st.Params, v.unit.params) && !st.failedCreation():
+	case st.is(v.unit) && !st.failedCreation() && !st.inProgress():
 		p.repair(v)
 	case !st.Exists && v.present():
 		p.adopt(v)
@@ -196,7 +196,10 @@ func (p *proposer) plainStack(v view) {
 		if st.Exists {
 			c.Verb, c.Why = plan.Update, "template or parameters differ"
 			c.Before = describe(st.Body, st.Params)
-			if st.failedCreation() {
+			switch {
+			case st.inProgress():
+				c.Why = "CloudFormation is at work on it (" + st.Status + "): waits for that first"
+			case st.failedCreation():
 				c.Why = "its creation failed before (" + st.Status + "): it is deleted and made anew"
 			}
 		}

@@ -27,6 +27,17 @@ func (s stackState) failedCreation() bool {
 	return s.Status == string(types.StackStatusRollbackComplete) || s.Status == string(types.StackStatusRollbackFailed) || s.Status == string(types.StackStatusCreateFailed)
 }
 
+// inProgress says whether CloudFormation works on the stack: an earlier run may
+// have been stopped, and its work goes on. A stack in review waits for somebody.
+func (s stackState) inProgress() bool {
+	return strings.HasSuffix(s.Status, "_IN_PROGRESS") && s.Status != string(types.StackStatusReviewInProgress)
+}
+
+// is says whether the stack has the unit's template and parameters.
+func (s stackState) is(u *composed) bool {
+	return s.Exists && strings.TrimSpace(s.Body) == strings.TrimSpace(u.body) && equalParams(s.Params, u.params)
+}
+
 // observeStack reads a stack.
 func observeStack(ctx context.Context, s site, name string) (stackState, error) {
 	out, err := s.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(name)}, s.at.CloudFormation)
@@ -53,6 +64,12 @@ func observeStack(ctx context.Context, s site, name string) (stackState, error) 
 
 // putStack creates or updates a stack and waits until it is done.
 func putStack(ctx context.Context, s site, u *composed, st stackState) error {
+	if st.inProgress() {
+		var err error
+		if st, err = settled(ctx, s, u.Stack); err != nil || st.is(u) && !st.failedCreation() {
+			return err
+		}
+	}
 	if st.Exists && st.failedCreation() {
 		if _, err := s.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String(u.Stack)}, s.at.CloudFormation); err != nil {
 			return fmt.Errorf("delete the remains of stack %s: %w", u.Stack, err)
@@ -81,7 +98,33 @@ func putStack(ctx context.Context, s site, u *composed, st stackState) error {
 	return waitStack(ctx, s, u.Stack, false)
 }
 
-// waitStack waits until nothing is in progress in a stack.
+// settled waits until nothing is in progress in a stack, whatever comes of it, and
+// reads it.
+func settled(ctx context.Context, s site, name string) (stackState, error) {
+	for pause := 100 * time.Millisecond; ; pause = min(pause*3/2, 5*time.Second) {
+		st, err := observeStack(ctx, s, name)
+		if err != nil || !st.inProgress() {
+			return st, err
+		}
+		if err := rest(ctx, pause); err != nil {
+			return st, fmt.Errorf("stopped waiting for stack %s, which goes on: %w", name, err)
+		}
+	}
+}
+
+// rest waits, or returns why ctx has ended.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// waitStack waits until what was begun in a stack has succeeded.
 func waitStack(ctx context.Context, s site, name string, gone bool) error {
 	for pause := 100 * time.Millisecond; ; pause = min(pause*3/2, 5*time.Second) {
 		out, err := s.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(name)}, s.at.CloudFormation)
@@ -107,12 +150,8 @@ func waitStack(ctx context.Context, s site, name string, gone bool) error {
 				}
 			}
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return fmt.Errorf("stopped waiting for stack %s, which goes on: %w", name, ctx.Err())
-		case <-t.C:
+		if err := rest(ctx, pause); err != nil {
+			return fmt.Errorf("stopped waiting for stack %s, which goes on: %w", name, err)
 		}
 	}
 }

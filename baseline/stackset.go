@@ -67,7 +67,8 @@ func (b *Baseline) cloud(pool *access.Pool) cloud {
 }
 
 // LoadStackSets reads the stack sets of the baseline with their instances. A
-// stack set that cannot be read carries its error.
+// stack set that cannot be read carries its error. For one account alone, only its
+// instances are asked for: all of them are a page for each hundred.
 func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filter) StackSets {
 	c := b.cloud(pool)
 	var wanted []*composed
@@ -77,7 +78,17 @@ func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filte
 			wanted = append(wanted, u)
 		}
 	}
-	loaded := orgs.ForEach(ctx, wanted, 8, func(ctx context.Context, u *composed) (*StackSet, error) { return c.load(ctx, u.Stack) })
+	r, err := f.resolve(b)
+	if err != nil {
+		return nil // Inspect says which name is unknown
+	}
+	var account *string
+	if len(r.accounts) == 1 {
+		for id := range r.accounts {
+			account = aws.String(string(id))
+		}
+	}
+	loaded := orgs.ForEach(ctx, wanted, 8, func(ctx context.Context, u *composed) (*StackSet, error) { return c.load(ctx, u.Stack, account) })
 	out := StackSets{}
 	for i, o := range loaded {
 		s := o.Value
@@ -90,7 +101,8 @@ func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filte
 	return out
 }
 
-func (c cloud) load(ctx context.Context, name string) (*StackSet, error) {
+// load reads a stack set with its instances: all of them, or an account's.
+func (c cloud) load(ctx context.Context, name string, account *string) (*StackSet, error) {
 	desc, err := c.pool.CloudFormation.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String(name), CallAs: c.as}, c.at.CloudFormation)
 	if notFound(err) {
 		return &StackSet{}, nil
@@ -102,7 +114,9 @@ func (c cloud) load(ctx context.Context, name string) (*StackSet, error) {
 	for _, p := range desc.StackSet.Parameters {
 		s.Params[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
-	p := cloudformation.NewListStackInstancesPaginator(c.pool.CloudFormation, &cloudformation.ListStackInstancesInput{StackSetName: aws.String(name), CallAs: c.as, MaxResults: aws.Int32(100)})
+	p := cloudformation.NewListStackInstancesPaginator(c.pool.CloudFormation, &cloudformation.ListStackInstancesInput{
+		StackSetName: aws.String(name), StackInstanceAccount: account, CallAs: c.as, MaxResults: aws.Int32(100),
+	})
 	for p.HasMorePages() {
 		page, err := p.NextPage(ctx, c.at.CloudFormation)
 		if err != nil {

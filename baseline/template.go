@@ -331,12 +331,16 @@ func (e *evaluator) attribute(id, attr string) any {
 		}
 		name = fmt.Sprint(e.eval(get(props, k.nameProp)))
 	}
-	format, ok := k.attributes[attr]
-	if !ok {
+	if _, ok := k.attributes[attr]; !ok {
 		return e.fail("the audit does not know attribute %s of %s", attr, typ)
 	}
-	return strings.NewReplacer("{name}", name, "{account}", e.scope.account, "{region}", e.scope.region,
-		"{partition}", e.scope.partition, "{suffix}", e.scope.suffix).Replace(format)
+	return e.scope.attribute(k, name, attr)
+}
+
+// attribute is Ref or an attribute of a resource of the kind in the scope.
+func (s scope) attribute(k kind, name, attr string) string {
+	return strings.NewReplacer("{name}", name, "{account}", s.account, "{region}", s.region,
+		"{partition}", s.partition, "{suffix}", s.suffix).Replace(k.attributes[attr])
 }
 
 // values of a resource's properties -----------------------------------------

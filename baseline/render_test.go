@@ -1,0 +1,198 @@
+package baseline
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// smallOrg is enough of an organization to render templates for.
+func smallOrg(partition string) *orgs.Organization {
+	p := orgs.PartitionOf("arn:" + partition + ":")
+	return orgs.New("o-small00000", management, p,
+		[]orgs.OU{{ID: "r-small", Name: "Root"}, {ID: "ou-small-sec00000", Name: "Security", Parent: "r-small"}},
+		[]orgs.Account{
+			{ID: management, Name: "management", State: orgs.StateActive, Parent: "r-small"},
+			{ID: securityAccount, Name: "security", State: orgs.StateActive, Parent: "ou-small-sec00000"},
+		})
+}
+
+func resolveSmall(t *testing.T, partition, config string) (*Baseline, error) {
+	t.Helper()
+	org := smallOrg(partition)
+	return Resolve(parseConfig(t, "version: 1\nsecurity_account: \"200000000001\"\n"+config), org, org.Partition.GlobalRegion)
+}
+
+// TestRenderedTemplates compares what a rollout deploys with files that people
+// read when they change a template.
+func TestRenderedTemplates(t *testing.T) {
+	seen := map[string]bool{}
+	for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
+		b, err := resolveSmall(t, "aws", fmt.Sprintf("regions: [eu-west-1, us-east-1]\nhome_region: eu-west-1\nalerts: {mode: %s, email: [one@example.com, two@example.com]}\n", mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tmpl := range b.Templates() {
+			t.Run(string(mode)+" "+tmpl.Name, func(t *testing.T) {
+				var head strings.Builder
+				fmt.Fprintf(&head, "# controls: %s\n", strings.Join(tmpl.Controls, ", "))
+				for _, k := range sortedKeys(tmpl.Parameters) {
+					fmt.Fprintf(&head, "# %s: %s\n", k, tmpl.Parameters[k])
+				}
+				file := filepath.Join("testdata", "golden", string(mode)+"."+tmpl.Name+".yaml")
+				seen[file] = true
+				golden(t, file, head.String()+tmpl.Body)
+			})
+		}
+	}
+	files, err := filepath.Glob("testdata/golden/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !seen[f] {
+			t.Errorf("%s belongs to no template", f)
+		}
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; write it with go test -update", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+// Whatever is turned on and set, every template can be evaluated everywhere and
+// is small enough to be sent to CloudFormation.
+func TestEveryCombinationRenders(t *testing.T) {
+	const maxTemplate = 51_200 // bytes of a TemplateBody
+	n := 0
+	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+		for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
+			for mask := range 1 << len(controls) {
+				var lines strings.Builder
+				on := map[string]bool{}
+				for i, c := range controls {
+					on[c.ID] = mask>>i&1 == 1
+					fmt.Fprintf(&lines, "  %s: %v\n", c.ID, on[c.ID])
+				}
+				var lacking []string
+				for _, c := range controls {
+					for _, need := range c.needs {
+						if on[c.ID] && !on[need] {
+							lacking = append(lacking, c.ID+" needs "+need)
+						}
+					}
+				}
+				b, err := resolveSmall(t, partition, fmt.Sprintf("alerts: {mode: %s, email: [%s]}\nbaseline:\n%s", mode, addresses(20), lines.String()))
+				for _, l := range lacking {
+					if err == nil || !strings.Contains(err.Error(), l) {
+						t.Errorf("%s, %s, %v: error %v; want %q", partition, mode, on, err, l)
+					}
+				}
+				if len(lacking) > 0 {
+					continue
+				}
+				if err != nil {
+					t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
+					continue
+				}
+				cells, err := b.cells(resolved{})
+				if err != nil {
+					t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
+				}
+				for _, c := range cells {
+					n += len(c.parts)
+				}
+				for _, tmpl := range b.Templates() {
+					if len(tmpl.Body) >= maxTemplate {
+						t.Errorf("%s has %d bytes", tmpl.Name, len(tmpl.Body))
+					}
+					again, err := parseTemplate(tmpl.Name, []byte(tmpl.Body))
+					if err != nil {
+						t.Errorf("%s does not read back: %v", tmpl.Name, err)
+					} else if again.body() != tmpl.Body {
+						t.Errorf("%s reads back as something else", tmpl.Name)
+					}
+				}
+			}
+		}
+	}
+	if n < 500 {
+		t.Errorf("only %d resources were evaluated", n)
+	}
+}
+
+func TestSettingsBecomeParameters(t *testing.T) {
+	cases := []struct {
+		name, config string
+		want         map[string]string // some of the recorder unit's
+	}{
+		{"nothing is set", "", map[string]string{"RecordingFrequency": "CONTINUOUS", "GlobalTypesRegion": "us-east-1", "SnapshotFrequency": "TwentyFour_Hours", "LogBucketName": "orgguard-config-200000000001-us-east-1"}},
+		{"daily", "baseline: {config-recorder: {recording: daily}}\n", map[string]string{"RecordingFrequency": "DAILY", "GlobalTypesRegion": "us-east-1"}},
+		{"IAM types elsewhere", "regions: [eu-west-1, us-east-1]\nbaseline: {config-recorder: {global_types_region: eu-west-1}}\n", map[string]string{"GlobalTypesRegion": "eu-west-1"}},
+		{"another home", "regions: [eu-west-1]\n", map[string]string{"GlobalTypesRegion": "eu-west-1", "LogBucketName": "orgguard-config-200000000001-eu-west-1"}},
+		{"a bucket of one's own", "baseline: {config-delivery: {bucket: our-logs, snapshot: Six_Hours}}\n", map[string]string{"LogBucketName": "our-logs", "SnapshotFrequency": "Six_Hours"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b, err := resolveSmall(t, "aws", c.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := b.Templates()
+			got := all[slices.IndexFunc(all, func(x Template) bool { return x.Name == "orgguard-recorder" })].Parameters
+			for k, v := range c.want {
+				if got[k] != v {
+					t.Errorf("%s is %q; want %q", k, got[k], v)
+				}
+			}
+		})
+	}
+}
+
+func TestResolveReportsWhatDoesNotFit(t *testing.T) {
+	cases := []struct {
+		name, config string
+		want         []string // in the error, all of them
+	}{
+		{"an unknown security account and an unknown excluded OU", "security_account: \"999999999999\"\norganization: {exclude: [{ou: Nowhere, reason: x}]}\n", []string{`security_account: no account "999999999999"`, `no OU "Nowhere"`}},
+		{"a Region of another partition", "security_account: \"200000000001\"\nregions: [cn-north-1]\n", []string{"cn-north-1 is not in the organization's partition aws"}},
+		{"the security account is excluded", "security_account: \"200000000001\"\norganization: {exclude: [{account: \"200000000001\", reason: closed}]}\n", []string{"the security account 200000000001 is excluded (closed)"}},
+		{"a control without what it needs", "baseline: {alert-topic: false}\n", []string{"config-change-alert needs alert-topic", "root-signin-alert needs alert-topic"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Resolve(parseConfig(t, "version: 1\n"+c.config), smallOrg("aws"), "us-east-1")
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v; want %q", err, want)
+				}
+			}
+		})
+	}
+}
