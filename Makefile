@@ -3,6 +3,7 @@
 GO       = go
 VERSION  = `git describe --tags --always --dirty 2>/dev/null || echo dev`
 FUZZTIME = 10s
+MUTANTS  = -max 220 -budget 15m
 BENCH    = .
 
 GOLANGCI_VERSION = 2.15.0
@@ -28,6 +29,7 @@ help:
 	@echo 'fmt        format the code'
 	@echo 'bench      benchmarks, kept in bench.txt'
 	@echo 'fuzz       every fuzz test for FUZZTIME=10s'
+	@echo 'mutate     mistakes made in the policy evaluator that no test notices: a quarter of an hour'
 	@echo 'tools      install what is written in Go and missing, into bin/'
 	@echo 'clean      remove what was built'
 
@@ -107,6 +109,9 @@ fuzz:
 			$(GO) test -run '^$$' -fuzz "^$$test\$$" -fuzztime $(FUZZTIME) $$package; \
 		done; \
 	done
+
+mutate:
+	@$(GO) run ./scp/testdata/mutate $(MUTANTS)
 
 tools:
 	@if [ "`$(GOLANGCI) version --short 2>/dev/null`" != '$(GOLANGCI_VERSION)' ]; then \

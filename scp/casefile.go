@@ -3,15 +3,19 @@ package scp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	yamltoken "github.com/goccy/go-yaml/token"
 )
@@ -28,26 +32,58 @@ func LoadCases(path string) ([]Case, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
+	return ReadCases(path, f, filepath.Dir(path))
+}
+
+// ReadCases is LoadCases for a file that is open already, or has no name of its
+// own. Policy files named in the cases are looked for from dir.
+func ReadCases(name string, r io.Reader, dir string) ([]Case, error) {
+	src, err := readAtMost(r, maxCaseFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if info.Size() > maxCaseFile {
-		return nil, fmt.Errorf("%s: %d bytes; at most %d are read", path, info.Size(), maxCaseFile)
-	}
-	src, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return parseCases(path, src, func(name string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(filepath.Dir(path), filepath.FromSlash(name)))
+	return parseCases(name, src, func(file string) ([]byte, error) {
+		path := filepath.FromSlash(file)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		src, err := readAtMost(f, maxSource)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return src, nil
 	})
+}
+
+// readAtMost reads what need not have an end, such as a device.
+func readAtMost(r io.Reader, most int64) ([]byte, error) {
+	src, err := io.ReadAll(io.LimitReader(r, most+1))
+	var bad *fs.PathError
+	switch {
+	case errors.As(err, &bad):
+		return nil, bad.Err // the caller names the file
+	case err != nil:
+		return nil, err
+	case int64(len(src)) > most:
+		return nil, fmt.Errorf("more than %d bytes", most)
+	}
+	return src, nil
 }
 
 // parseCases is LoadCases on bytes; readFile reads a policy file named in a
 // case, relative to the case file.
 func parseCases(path string, src []byte, readFile func(string) ([]byte, error)) ([]Case, error) {
+	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) // some editors begin every file with it
 	l := &caseLoader{path: path, src: newSource(src), readFile: readFile, policies: map[string]*loadedPolicy{}}
+	if !utf8.Valid(src) {
+		l.fail(invalidUTF8(src), "this is not UTF-8")
+		return nil, l.err()
+	}
 	var roots []*node
 	switch format(path, src) {
 	case "yaml":
@@ -69,11 +105,31 @@ func parseCases(path string, src []byte, readFile func(string) ([]byte, error)) 
 		l.fail(0, "the file holds no cases")
 	}
 	l.duplicates(cases)
-	if len(l.problems) > 0 {
-		d := Document{name: path, source: l.src}
-		return nil, d.parseError(l.problems)
+	if err := l.err(); err != nil {
+		return nil, err
 	}
 	return cases, nil
+}
+
+// err is everything that is wrong with the file, or nil.
+func (l *caseLoader) err() error {
+	if len(l.problems) == 0 {
+		return nil
+	}
+	d := Document{name: l.path, source: l.src}
+	return d.parseError(l.problems)
+}
+
+// invalidUTF8 is the offset of the first byte that is not UTF-8.
+func invalidUTF8(src []byte) int {
+	for i := 0; i < len(src); {
+		r, n := utf8.DecodeRune(src[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return len(src)
 }
 
 // decodeLarge decodes JSON that may be larger than a policy and that begins
@@ -143,13 +199,12 @@ type loadedPolicy struct {
 }
 
 func (l *caseLoader) fail(off int, format string, args ...any) {
-	if len(l.problems) < maxProblems {
-		l.problems = append(l.problems, offsetProblem{off: off, msg: fmt.Sprintf(format, args...)})
-	}
+	l.add([]offsetProblem{{off: off, msg: fmt.Sprintf(format, args...)}})
 }
 
 func (l *caseLoader) add(problems []offsetProblem) {
-	l.problems = append(l.problems, problems...)
+	room := max(maxProblems-len(l.problems), 0)
+	l.problems = append(l.problems, problems[:min(room, len(problems))]...)
 }
 
 // lines decodes JSON Lines. Blank lines are allowed.
@@ -192,13 +247,18 @@ func (n *node) shift(by int) {
 // yaml decodes YAML into the same tree as JSON. Scalars keep the text they
 // were written with, so an account id is not turned into a number.
 func (l *caseLoader) yaml(src []byte) []*node {
-	file, err := parser.ParseBytes(src, 0)
+	tokens := lexer.Tokenize(string(src))
+	if t := tooDeep(tokens); t != nil {
+		l.fail(l.offset(t.Position.Line, t.Position.Column), "nested too deeply")
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		at, msg := l.yamlError(err)
 		l.fail(at, "%s", msg)
 		return nil
 	}
-	y := yamlReader{loader: l, anchors: map[string]*node{}}
+	y := yamlReader{loader: l, anchors: map[string]*anchor{}}
 	var out []*node
 	for _, d := range file.Docs {
 		if d.Body != nil {
@@ -233,10 +293,56 @@ func (l *caseLoader) offset(line, column int) int {
 	return min(l.src.lines[line-1]+max(column-1, 0), len(l.src.text))
 }
 
+// tooDeep returns the token at which a document is nested deeper than a case can
+// be. It is asked before parsing, because the parser takes memory by the square of
+// the depth.
+func tooDeep(tokens yamltoken.Tokens) *yamltoken.Token {
+	const most = 2 * maxDepth // the case, and a policy in it
+	var blocks []int          // columns at which the open blocks begin
+	flow := 0
+	for _, t := range tokens {
+		begins := 0
+		switch t.Type {
+		case yamltoken.MappingStartType, yamltoken.SequenceStartType:
+			flow++
+		case yamltoken.MappingEndType, yamltoken.SequenceEndType:
+			flow--
+		case yamltoken.SequenceEntryType, yamltoken.MappingKeyType:
+			begins = t.Position.Column
+		case yamltoken.MappingValueType:
+			if t.Prev != nil {
+				begins = t.Prev.Position.Column
+			}
+		}
+		if begins > 0 && flow == 0 {
+			for len(blocks) > 0 && blocks[len(blocks)-1] > begins {
+				blocks = blocks[:len(blocks)-1]
+			}
+			if len(blocks) == 0 || blocks[len(blocks)-1] < begins {
+				blocks = append(blocks, begins)
+			}
+		}
+		if len(blocks)+flow > most {
+			return t
+		}
+	}
+	return nil
+}
+
+// maxExpanded bounds a YAML file once its aliases are written out, in pieces of
+// text and values: a few lines of aliases of aliases can stand for a terabyte.
+const maxExpanded = 20_000_000
+
 type yamlReader struct {
-	loader  *caseLoader
-	anchors map[string]*node
-	nodes   int
+	loader   *caseLoader
+	anchors  map[string]*anchor
+	expanded int
+}
+
+// anchor is a value that aliases stand for, and how much it is written out.
+type anchor struct {
+	node *node
+	size int
 }
 
 func (y *yamlReader) at(t *yamltoken.Token) int {
@@ -248,22 +354,24 @@ func (y *yamlReader) at(t *yamltoken.Token) int {
 
 func (y *yamlReader) node(n ast.Node, depth int) *node {
 	out := &node{off: y.at(n.GetToken())}
-	if y.nodes++; depth > maxDepth || y.nodes > 5_000_000 {
+	if depth > maxDepth {
 		y.loader.fail(out.off, "nested too deeply")
+		return out
+	}
+	before := y.expanded
+	if !y.grow(1, out.off) {
 		return out
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
 		out.kind = nodeObject
-		for _, v := range n.Values {
-			y.member(out, v, depth)
-		}
+		y.members(out, n.Values, depth)
 		if len(n.Values) > 0 {
 			out.off = y.at(n.Values[0].Key.GetToken())
 		}
 	case *ast.MappingValueNode:
 		out.kind = nodeObject
-		y.member(out, n, depth)
+		y.members(out, []*ast.MappingValueNode{n}, depth)
 	case *ast.SequenceNode:
 		out.kind = nodeArray
 		for _, v := range n.Values {
@@ -280,10 +388,13 @@ func (y *yamlReader) node(n ast.Node, depth int) *node {
 		out.kind, out.text = nodeString, n.Value.Value
 	case *ast.AnchorNode:
 		out = y.node(n.Value, depth+1)
-		y.anchors[n.Name.GetToken().Value] = out
+		y.anchors[n.Name.GetToken().Value] = &anchor{node: out, size: y.expanded - before}
 	case *ast.AliasNode:
 		if a := y.anchors[n.Value.GetToken().Value]; a != nil {
-			return a
+			if !y.grow(a.size, out.off) {
+				return out
+			}
+			return a.node
 		}
 		y.loader.fail(out.off, "unknown alias %s", show(n.Value.GetToken().Value))
 	case *ast.TagNode:
@@ -291,16 +402,46 @@ func (y *yamlReader) node(n ast.Node, depth int) *node {
 	default:
 		y.loader.fail(out.off, "%s is not understood here", show(n.String()))
 	}
+	y.grow(len(out.text)/16, out.off)
 	return out
 }
 
-func (y *yamlReader) member(out *node, v *ast.MappingValueNode, depth int) {
-	if _, ok := v.Key.(*ast.MergeKeyNode); ok {
-		if merged := y.node(v.Value, depth+1); merged.kind == nodeObject {
-			out.members = append(out.members, merged.members...)
-		}
-		return
+// grow counts what a value adds to the file once aliases are written out, and
+// reports, once, when that is too much.
+func (y *yamlReader) grow(by, off int) bool {
+	if y.expanded > maxExpanded {
+		return false
 	}
+	if y.expanded += by; y.expanded > maxExpanded {
+		y.loader.fail(off, "the file is too large once its aliases are written out")
+		return false
+	}
+	return true
+}
+
+// merge adds the members of a merge key (<<). What the mapping says itself counts
+// more, and of several merged mappings the first.
+func (y *yamlReader) merge(out *node, merges []*ast.MappingValueNode, depth int) {
+	for _, v := range merges {
+		from := []*node{y.node(v.Value, depth+1)}
+		if from[0].kind == nodeArray {
+			from = from[0].elems
+		}
+		for _, n := range from {
+			if n.kind != nodeObject {
+				y.loader.fail(y.at(v.Key.GetToken()), "<< takes an alias of an object, this is %s", n.kind)
+				continue
+			}
+			for _, m := range n.members {
+				if !slices.ContainsFunc(out.members, func(h member) bool { return h.key == m.key }) {
+					out.members = append(out.members, m)
+				}
+			}
+		}
+	}
+}
+
+func (y *yamlReader) member(out *node, v *ast.MappingValueNode, depth int) {
 	m := member{key: v.Key.GetToken().Value, keyOff: y.at(v.Key.GetToken())}
 	if y.splitKey(v) {
 		y.loader.fail(m.keyOff, "between braces a key with a colon needs quotation marks")
@@ -311,6 +452,19 @@ func (y *yamlReader) member(out *node, v *ast.MappingValueNode, depth int) {
 	}
 	m.value = y.node(v.Value, depth+1)
 	out.members = append(out.members, m)
+}
+
+// members reads the members of a mapping, those it merges last.
+func (y *yamlReader) members(out *node, list []*ast.MappingValueNode, depth int) {
+	var merges []*ast.MappingValueNode
+	for _, v := range list {
+		if _, ok := v.Key.(*ast.MergeKeyNode); ok {
+			merges = append(merges, v)
+			continue
+		}
+		y.member(out, v, depth)
+	}
+	y.merge(out, merges, depth)
 }
 
 // splitKey reports a key such as aws:SourceIp between braces, which the YAML

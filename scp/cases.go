@@ -12,7 +12,8 @@ import (
 type Case struct {
 	ID       string
 	Note     string
-	Position Position // in the case file
+	File     string // the case file, as it was named
+	Position Position
 	Org      Org
 	Request  Request
 	// UnknownKeys are the condition keys whose values the case leaves open;
@@ -140,7 +141,7 @@ func (f fields) list(key string) []*node {
 }
 
 func (l *caseLoader) caseOf(n *node) Case {
-	c := Case{Position: l.src.position(n.off)}
+	c := Case{File: l.path, Position: l.src.position(n.off)}
 	f := l.fields(n, "the case", "id", "org", "principal", "request", "expected", "note", "name", "category", "tags", "certainty")
 	if n.kind != nodeObject {
 		return c

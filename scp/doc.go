@@ -11,6 +11,8 @@
 //	lint.go, lint_*.go, lintrules*.go  the linter; every rule with an example that is a test
 //	refdata.go, refdata/               services, actions and condition keys, with their date
 //	limits.go                          quotas, as data
+//	differential_test.go               compared with an independent implementation, which runs apart
+//	testdata/mutate/                   the tests tested: mistakes in the evaluator they must notice
 //
 // It imports nothing of orgguard: the simulated organization enforces its
 // policies with this evaluator, the preview predicts with it and the reports
@@ -32,4 +34,13 @@
 // Parsing accepts what AWS accepts, since an attached policy must be evaluated
 // however odd it is; suspicion is the linter's business. Where AWS's
 // documentation is silent the code says so at the place.
+//
+// The evaluator is held to the documentation from four sides: checked cases with
+// their deciding statements (testdata/cases.jsonl), changes to policies that must
+// not change an answer (metamorphic_test.go), every completion of an incomplete
+// context (refine_test.go), and generated policies and requests that are put to
+// another implementation as well (differential_test.go), with a table of the points
+// where that one contradicts the documentation. "make mutate" then makes small
+// mistakes in the evaluator and lists those that none of this notices; what cannot
+// be noticed is in testdata/mutate/equivalent.txt, with the reason.
 package scp

@@ -2,6 +2,7 @@ package scp
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"sort"
 	"unicode/utf8"
@@ -154,11 +155,17 @@ func (d *Document) build(root *node, problems []offsetProblem) error {
 }
 
 func (d *Document) parseError(problems []offsetProblem) *ParseError {
+	full := len(problems) >= maxProblems
 	sort.SliceStable(problems, func(i, j int) bool { return problems[i].off < problems[j].off })
 	problems = slices.CompactFunc(problems, func(a, b offsetProblem) bool { return a.off == b.off && a.msg == b.msg })
 	e := &ParseError{Name: d.name}
 	for _, p := range problems {
 		e.Problems = append(e.Problems, Problem{Position: d.source.position(p.off), Message: p.msg, Rule: p.rule})
+	}
+	if full {
+		last := e.Problems[len(e.Problems)-1]
+		last.Message = fmt.Sprintf("%d problems are listed; there may be more", maxProblems)
+		e.Problems = append(e.Problems, last)
 	}
 	return e
 }

@@ -76,7 +76,7 @@ type offsetProblem struct {
 func decodeJSON(src []byte) (*node, []offsetProblem) {
 	d := &decoder{src: src}
 	if len(src) > maxSource {
-		d.fail(0, ruleSyntax, "the document has %d bytes; at most %d are read", len(src), maxSource)
+		d.fail(0, ruleSyntax, "the document has more than %d bytes, far more than any policy may have", maxSource)
 		return nil, d.problems
 	}
 	if bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {

@@ -47,6 +47,11 @@ type LintOptions struct {
 	Disable []string
 }
 
+// maxCompared is how many statements of a policy, and actions of a statement, are
+// compared with one another. Ten times as many as fit into the quota would take
+// minutes, and ten times as many are reported for their size.
+const maxCompared = 1000
+
 // linter checks one document.
 type linter struct {
 	doc      *Document

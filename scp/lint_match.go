@@ -19,7 +19,10 @@ func (l *linter) actions(s *statement) {
 			continue
 		}
 		seen[lower] = a.value
-		for j, other := range s.actions {
+		for j, other := range s.actions[:min(len(s.actions), maxCompared)] {
+			if i >= maxCompared {
+				break
+			}
 			if i != j && !strings.EqualFold(other.value, a.value) && covers(s.actionPatterns[j], s.actionPatterns[i]) {
 				l.report(ruleRepeated, a.off, s, "", "the action %s is already covered by %s", show(a.value), show(other.value))
 				break
@@ -74,6 +77,7 @@ func covers(p, q string) bool {
 
 // resources checks the entries of Resource and NotResource.
 func (l *linter) resources(s *statement) {
+	seen := map[string]bool{}
 	for i, r := range s.resources {
 		p := &s.resourcePatterns[i]
 		if p.tmpl.parts == nil && onlyStars(p.tmpl.text) {
@@ -85,12 +89,10 @@ func (l *linter) resources(s *statement) {
 		default:
 			l.arn(s, r, "resource")
 		}
-		for j, other := range s.resources {
-			if j < i && other.value == r.value {
-				l.report(ruleRepeated, r.off, s, "", "the resource %s is listed again", show(r.value))
-				break
-			}
+		if seen[r.value] {
+			l.report(ruleRepeated, r.off, s, "", "the resource %s is listed again", show(r.value))
 		}
+		seen[r.value] = true
 	}
 	l.resourceLevel(s)
 }
@@ -171,8 +173,9 @@ func (l *linter) resourceLevel(s *statement) {
 // redundant finds statements that another statement of the same effect makes
 // needless: it applies whenever they do.
 func (l *linter) redundant() {
-	for i, s := range l.doc.statements {
-		for j, o := range l.doc.statements {
+	statements := l.doc.statements[:min(len(l.doc.statements), maxCompared)]
+	for i, s := range statements {
+		for j, o := range statements {
 			if i == j || s.effect != o.effect || !o.implies(s) || i < j && s.implies(o) {
 				continue
 			}

@@ -48,11 +48,25 @@ func (e *ParseError) Error() string {
 type source struct {
 	text  []byte
 	lines []int // offset of the first byte of every line
+	// marks holds, for every markEvery bytes, the characters before them: a
+	// large file may be a single line, and have a problem on every byte of it.
+	marks []int
 }
+
+const markEvery = 1024
 
 func newSource(text []byte) *source {
 	s := &source{text: text, lines: []int{0}}
+	characters := 0
 	for i, c := range text {
+		if i%markEvery == 0 {
+			s.marks = append(s.marks, characters)
+		}
+		// Counted are the bytes that begin a character. In what is not UTF-8
+		// the columns are only about right.
+		if utf8.RuneStart(c) {
+			characters++
+		}
 		if c == '\n' {
 			s.lines = append(s.lines, i+1)
 		}
@@ -63,5 +77,20 @@ func newSource(text []byte) *source {
 func (s *source) position(off int) Position {
 	off = min(max(off, 0), len(s.text))
 	line := sort.SearchInts(s.lines, off+1) - 1
-	return Position{Line: line + 1, Column: utf8.RuneCount(s.text[s.lines[line]:off]) + 1}
+	return Position{Line: line + 1, Column: s.characters(off) - s.characters(s.lines[line]) + 1}
+}
+
+// characters is the number of characters that begin before an offset.
+func (s *source) characters(off int) int {
+	if len(s.marks) == 0 {
+		return 0
+	}
+	mark := min(off/markEvery, len(s.marks)-1)
+	n := s.marks[mark]
+	for _, c := range s.text[mark*markEvery : off] {
+		if utf8.RuneStart(c) {
+			n++
+		}
+	}
+	return n
 }

@@ -18,6 +18,7 @@ type CaseReport struct {
 type CaseResult struct {
 	ID         string     `json:"id"`
 	Note       string     `json:"note,omitempty"`
+	File       string     `json:"file"`
 	Position   Position   `json:"position"`
 	Action     string     `json:"action"`
 	Resource   string     `json:"resource"`
@@ -51,7 +52,7 @@ func RunCases(cases []Case) CaseReport {
 
 func (c *Case) run() CaseResult {
 	res := CaseResult{
-		ID: c.ID, Note: c.Note, Position: c.Position,
+		ID: c.ID, Note: c.Note, File: c.File, Position: c.Position,
 		Action: c.Request.Action, Resource: c.Request.resource(0), Principal: firstOf(c.Request.Principal.RoleARN, c.Request.Principal.ARN),
 	}
 	e, err := Compile(c.Org)

@@ -31,8 +31,8 @@ func StarterCases(s Starter) ([]byte, error) {
 		}
 		s.Document, s.PolicyName, s.PolicyFile = d, "deny-config-tamper", ""
 	}
-	if s.PolicyName == "" {
-		s.PolicyName = "policy"
+	if s.PolicyName == "" || s.PolicyName == "FullAWSAccess" {
+		s.PolicyName = "policy" // a case file that names FullAWSAccess means AWS's
 	}
 	s.Org = s.path()
 	var b bytes.Buffer
@@ -46,7 +46,12 @@ func StarterCases(s Starter) ([]byte, error) {
 # that turns on it is UNKNOWN. A context key that is null is absent.
 cases:
 `)
+	used := map[string]int{}
 	for _, c := range s.cases() {
+		// Sids may repeat, but for their letter case too.
+		if used[c.id]++; used[c.id] > 1 {
+			c.id = fmt.Sprintf("%s-%d", c.id, used[c.id])
+		}
 		if err := s.write(&b, c); err != nil {
 			return nil, err
 		}

@@ -49,8 +49,10 @@ var (
 		"config:PutDeliveryChannel", "config:PutRetentionConfiguration",
 	}
 	alertActions = []string{
-		"events:DeleteEventBus", "events:DeleteRule", "events:DisableRule", "events:PutPermission", "events:PutRule", "events:PutTargets",
-		"events:RemovePermission", "events:RemoveTargets", "events:UpdateEventBus",
+		// PutPermission and RemovePermission take no resource: denied for our
+		// bus they would be denied for every bus. The audit watches its policy.
+		"events:DeleteEventBus", "events:DeleteRule", "events:DisableRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets",
+		"events:UpdateEventBus",
 		"sns:AddPermission", "sns:DeleteTopic", "sns:RemovePermission", "sns:SetTopicAttributes", "sns:Unsubscribe",
 		"sqs:AddPermission", "sqs:DeleteQueue", "sqs:PurgeQueue", "sqs:RemovePermission", "sqs:SetQueueAttributes",
 		"states:DeleteStateMachine", "states:UpdateStateMachine",
@@ -147,7 +149,7 @@ func checkExempt(policy []byte, o Options) error {
 		}
 	}
 	for _, role := range o.Exempt {
-		name := strings.ReplaceAll(role, "*", "x")
+		name := strings.ReplaceAll(strings.TrimPrefix(role, "/"), "*", "x")
 		for _, action := range slices.Concat(stopActions, silentActions, []string{"config:StartConfigurationRecorder"}) {
 			if d := e.Decide(request("role/"+name, action, "*", o.Partition)); d != scp.DecisionAllow {
 				return fmt.Errorf("policy %s would deny %s to the exempt role %s", PolicyName, action, role)

@@ -151,6 +151,9 @@ func (w *writer) verify(ctx context.Context, policy []byte) error {
 }
 
 func (w *writer) attach(ctx context.Context, node string) error {
+	if w.id == "" {
+		return fmt.Errorf("attach policy %s to %s: it could not be created", PolicyName, node)
+	}
 	_, err := w.pool.Organizations.AttachPolicy(ctx, &organizations.AttachPolicyInput{PolicyId: aws.String(w.id), TargetId: aws.String(node)}, w.at.Organizations)
 	if err != nil && code(err) != "DuplicatePolicyAttachmentException" {
 		return explain(fmt.Sprintf("attach policy %s to %s", PolicyName, node), err)
