@@ -14,6 +14,11 @@
 //	csv       for spreadsheets; one line per finding, safe to open
 //	table     for a terminal
 //	markdown  for a pull request or a chat
+//	html      for an auditor; one file that loads nothing, assets/ embedded
+//	sarif     for GitHub's code scanning and its kind
+//	junit     for CI systems
+//	asff      for AWS Security Hub
+//	ocsf      for data lakes and SIEMs
 //
 // Account names, OU names, resource names, tags and the texts of AWS's errors are
 // hostile input: others chose them. Each format says in its file how it defuses

@@ -21,6 +21,11 @@ const (
 	JSON     Format = "json"
 	CSV      Format = "csv"
 	Markdown Format = "markdown"
+	HTML     Format = "html"
+	SARIF    Format = "sarif"
+	JUnit    Format = "junit"
+	ASFF     Format = "asff"
+	OCSF     Format = "ocsf"
 )
 
 // Style is how a format for people looks. Formats for programs ignore it.
@@ -58,6 +63,11 @@ var renderers = []renderer{
 	{JSON, jsonAudit, jsonPlan, jsonResult},
 	{CSV, csvAudit, nil, nil},
 	{Markdown, markdownAudit, markdownPlan, markdownResult},
+	{HTML, htmlAudit, nil, nil},
+	{SARIF, sarifAudit, nil, nil},
+	{JUnit, junitAudit, nil, nil},
+	{ASFF, asffAudit, nil, nil},
+	{OCSF, ocsfAudit, nil, nil},
 }
 
 // Formats lists the formats an audit can be written in.

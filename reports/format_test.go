@@ -19,6 +19,7 @@ func TestGolden(t *testing.T) {
 		"plan.table", "plan.json", "plan.markdown", "plan-empty.table",
 		"result.table", "result.json", "result.markdown",
 		"audit-hostile.markdown", "audit-hostile.csv",
+		"audit-drift.sarif", "audit-drift.junit", "audit-drift.asff", "audit-drift.ocsf", "audit-clean.junit", "audit-hostile.junit",
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, mustWrite(t, name, Style{})) })
 	}
@@ -143,10 +144,10 @@ func TestParseFormat(t *testing.T) {
 		}
 	}
 	for in, want := range map[string][]string{
-		"jsno":  {`unknown format "jsno"`, "did you mean json", "table, json, csv and markdown"},
+		"jsno":  {`unknown format "jsno"`, "did you mean json", "table, json, csv, markdown, html, sarif, junit, asff and ocsf"},
 		"tabel": {"did you mean table"},
-		"":      {`unknown format ""`, "there are table, json, csv and markdown"},
-		"qqqqq": {"there are table, json, csv and markdown"},
+		"":      {`unknown format ""`, "there are table, json, csv, markdown, html, sarif, junit, asff and ocsf"},
+		"qqqqq": {"there are table, json, csv, markdown, html, sarif, junit, asff and ocsf"},
 	} {
 		_, err := ParseFormat(in)
 		for _, w := range want {

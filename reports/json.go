@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/scp/preview"
 )
 
 // ResultSchema names the JSON format of the result of a rollout.
@@ -23,10 +24,13 @@ var (
 	planSchemaJSON []byte
 	//go:embed schema/result-v1.json
 	resultSchemaJSON []byte
+	//go:embed schema/scp-preview-v1.json
+	previewSchemaJSON []byte
 )
 
 // JSONSchema returns the published JSON Schema of a format that is named in the
-// "schema" member of a document: AuditSchema, plan.Schema or ResultSchema.
+// "schema" member of a document: AuditSchema, plan.Schema, ResultSchema or
+// preview.Schema.
 func JSONSchema(schema string) ([]byte, error) {
 	switch schema {
 	case AuditSchema:
@@ -35,8 +39,10 @@ func JSONSchema(schema string) ([]byte, error) {
 		return bytes.Clone(planSchemaJSON), nil
 	case ResultSchema:
 		return bytes.Clone(resultSchemaJSON), nil
+	case preview.Schema:
+		return bytes.Clone(previewSchemaJSON), nil
 	}
-	return nil, fmt.Errorf("unknown schema %q; there are %s, %s and %s", schema, AuditSchema, plan.Schema, ResultSchema)
+	return nil, fmt.Errorf("unknown schema %q; there are %s, %s, %s and %s", schema, AuditSchema, plan.Schema, ResultSchema, preview.Schema)
 }
 
 func jsonAudit(w io.Writer, _ Style, a Audit) error { return writeJSON(w, a) }

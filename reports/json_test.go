@@ -173,10 +173,13 @@ func TestJSONKeepsMarkupReadable(t *testing.T) {
 func TestWhatIsNotJSONIsAnErrorNotHalfADocument(t *testing.T) {
 	a := driftAudit()
 	a.Findings[0].Actual = math.NaN()
-	for _, f := range []Format{JSON, CSV} {
+	for _, f := range []Format{JSON, CSV, HTML, SARIF, JUnit, ASFF, OCSF} {
 		var b bytes.Buffer
 		if err := Write(&b, f, Style{}, a); err == nil {
 			t.Errorf("%s: no error", f)
+		}
+		if f != CSV && b.Len() > 0 { // which is written line by line
+			t.Errorf("%s: wrote %d bytes all the same", f, b.Len())
 		}
 	}
 }

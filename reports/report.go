@@ -34,4 +34,7 @@ type Audit struct {
 	// Next is the command that a reader would type next, as data for
 	// renderings that people read.
 	Next string `json:"-"`
+	// Controls is the catalogue, for formats that explain what a control is
+	// about. Without it they have its id.
+	Controls []Control `json:"-"`
 }

@@ -80,7 +80,7 @@ func tableCases(w io.Writer, r scp.CaseReport) error {
 		for _, why := range caseReasons(c) {
 			fmt.Fprintf(&b, "      because    %s\n", Safe(why))
 		}
-		fmt.Fprintf(&b, "      case at    line %d\n", c.Position.Line)
+		fmt.Fprintf(&b, "      case at    %s:%d:%d\n", Safe(c.File), c.Position.Line, c.Position.Column)
 	}
 	if listed > 0 {
 		b.WriteByte('\n')
@@ -151,6 +151,7 @@ type caseJUnitSuite struct {
 type caseJUnitCase struct {
 	Class   string            `xml:"classname,attr"`
 	Name    string            `xml:"name,attr"`
+	File    string            `xml:"file,attr,omitempty"`
 	Line    int               `xml:"line,attr,omitempty"`
 	Failure *caseJUnitFailure `xml:"failure,omitempty"`
 }
@@ -166,7 +167,7 @@ type caseJUnitFailure struct {
 func junitOfCases(w io.Writer, r scp.CaseReport) error {
 	suite := caseJUnitSuite{Name: "scp", Tests: len(r.Results), Failures: r.Failed}
 	for _, c := range r.Results {
-		jc := caseJUnitCase{Class: "scp", Name: visible(c.ID), Line: c.Position.Line}
+		jc := caseJUnitCase{Class: "scp", Name: visible(c.ID), File: visible(c.File), Line: c.Position.Line}
 		if !c.Passed {
 			jc.Failure = &caseJUnitFailure{Type: "mismatch"}
 			var lines []string

@@ -15,7 +15,7 @@ func caseReport() scp.CaseReport {
 	return scp.CaseReport{Passed: 1, Failed: 1, Results: []scp.CaseResult{
 		{ID: "ok-1", Passed: true, Action: "s3:GetObject", Resource: "*", Got: scp.Result{Decision: scp.DecisionAllow, Kind: scp.KindAllowed}},
 		{
-			ID: "bad-1\x00]]>", Note: "hostile\nnote", Position: scp.Position{Line: 7, Column: 3}, Action: "s3:PutObject", Resource: "arn:aws:s3:::b", Principal: "arn:aws:iam::1:role/x",
+			ID: "bad-1\x00]]>", Note: "hostile\nnote", File: "a\x1b[2J.yaml", Position: scp.Position{Line: 7, Column: 3}, Action: "s3:PutObject", Resource: "arn:aws:s3:::b", Principal: "arn:aws:iam::1:role/x",
 			Mismatches: []scp.Mismatch{{Field: "decision", Got: "DENY", Want: "ALLOW"}, {Field: "decidingStatements", Got: deciding[0].String(), Want: "none"}},
 			Got: scp.Result{Decision: scp.DecisionDeny, Kind: scp.KindExplicitDeny, Deciding: deciding, LevelsWithoutAllow: []string{"r-1"},
 				DependsOn: []scp.Dependency{{Key: "aws:PrincipalTag/x", Operator: "StringEquals", Values: []string{"a\x07"}}}},
@@ -48,7 +48,7 @@ func TestCasesAsTable(t *testing.T) {
 	if !strings.HasSuffix(got, "\n1 passed, 1 failed\n") {
 		t.Errorf("the last line is wrong:\n%s", got)
 	}
-	for _, want := range []string{"ok    ok-1", `FAIL  bad-1\x00]]>`, "got      DENY", "want     ALLOW", `denied by ou-1 / p\x1b[31m</testcase>\u202e / S&"<`, "line 7", "no Allow matches at r-1"} {
+	for _, want := range []string{"ok    ok-1", `FAIL  bad-1\x00]]>`, "got      DENY", "want     ALLOW", `denied by ou-1 / p\x1b[31m</testcase>\u202e / S&"<`, `case at    a\x1b[2J.yaml:7:3`, "no Allow matches at r-1"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing %q in\n%s", want, got)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -176,10 +178,10 @@ func lintSarifLevel(s scp.Severity) string {
 
 // fileURI makes the reference to a file that SARIF asks for: relative paths
 // stay relative to the repository.
-func fileURI(path string) string {
-	path = strings.ReplaceAll(path, `\`, "/")
-	u := url.URL{Path: strings.TrimPrefix(path, "./")}
-	if strings.HasPrefix(path, "/") {
+func fileURI(file string) string {
+	file = path.Clean(filepath.ToSlash(file))
+	u := url.URL{Path: file}
+	if strings.HasPrefix(file, "/") {
 		u.Scheme = "file"
 	}
 	return u.String()
