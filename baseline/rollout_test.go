@@ -546,3 +546,18 @@ func TestAllEnabledRegionsFollowTheAccounts(t *testing.T) {
 		}
 	})
 }
+
+// Another run may have made a stack set, or a stack, after this one looked.
+func TestWhatAnotherRunMadeIsTakenForMade(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, handful(t), everyoneConfig)
+		late := r.plan(t)
+		r.mustRollout(t)
+		for _, o := range plan.Execute(t.Context(), late.Tasks, 1, nil).Outcomes {
+			if o.Err != "" || o.Skipped || len(o.Failures) > 0 {
+				t.Errorf("%s %s: %q, skipped %v, failures %+v", o.Change.Verb, o.Change.Resource, o.Err, o.Skipped, o.Failures)
+			}
+		}
+		r.mustBeClean(t)
+	})
+}

@@ -71,8 +71,8 @@ func TestLoadCasesAliases(t *testing.T) {
 		}
 		bomb += this + ": &" + this + " [" + strings.Repeat("*"+last+", ", 20) + "x]\n"
 	}
-	wantProblem(t, "bomb.yaml", bomb+"cases: [{id: x, org: *t}]\n", "bomb.yaml:6:")
-	wantProblem(t, "text.yaml", "a: &a \""+strings.Repeat("x", 1<<20)+"\"\ncases: [{id: ["+strings.Repeat("*a, ", 400)+"]}]\n", "text.yaml:2:")
+	wantProblem(t, "bomb.yaml", bomb+"cases: [{id: x, org: *t}]\n", "bomb.yaml:7:8: the file is too large")
+	wantProblem(t, "text.yaml", "a: &a \""+strings.Repeat("x", 1<<20)+"\"\ncases: [{id: ["+strings.Repeat("*a, ", 400)+"]}]\n", "text.yaml:2:1")
 	wantProblem(t, "self.yaml", "a: &a [*a]\n", `self.yaml:1:8: unknown alias "a"`)
 	wantProblem(t, "none.yaml", "- *nobody\n", `none.yaml:1:3: unknown alias "nobody"`)
 }

@@ -383,7 +383,7 @@ func classOf(value string, kinds []matcher) string {
 // but that the empty text stands alone.
 func TestMutantsTextClasses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
-	pieces := []string{"arn", ":", "aws", ":::", "*", "?", "a", "B", "b", "ü", "true", ":s3:"}
+	pieces := []string{"x", "arn", ":", "aws", ":::", "*", "?", "a", "B", "b", "ü", "true", ":s3:"}
 	arns := []string{"arn:aws:*:::a", "arn:*:s3:::a*", "arn:aws:s3:::?:b", "arn:aws:s*:eu-?::*", "arn:aws:s3:::*", "*", "arn:aws", "arn:*:*:*:*:*"}
 	text := func() string {
 		var b strings.Builder

@@ -289,8 +289,8 @@ func TestNew(t *testing.T) {
 			p.Attach = []string{"Work", "Root/Work/Prod", "ou-root-none", "Work/Prod"}
 		}, []orgs.NodeID{"ou-root-work", "ou-root-prod", "ou-root-none"}, nil},
 		{"unknown OUs and a wide exemption, all at once", func(p *spec.ProtectConfig) {
-			p.Attach, p.ExemptRoles = []string{"Wrok", "Nowhere"}, []string{"*"}
-		}, nil, []string{`no OU "Wrok"`, "nearest: Root/Work", `no OU "Nowhere"`, "too wide"}},
+			p.Attach, p.ExemptRoles = []string{"Worq", "Nowhere"}, []string{"*"}
+		}, nil, []string{`no OU "Worq"`, "nearest: Root/Work", `no OU "Nowhere"`, "too wide"}},
 		{"a break-glass role that is too wide", func(p *spec.ProtectConfig) { p.BreakGlassRoles = []string{"*"} }, nil, []string{"too wide"}},
 		{"more than AWS takes", func(p *spec.ProtectConfig) { p.ExemptRoles = many }, nil, []string{"characters and AWS takes 10240"}},
 	}
