@@ -250,6 +250,8 @@ func TestMutantsUnknown(t *testing.T) {
 			levels: []string{deny(`{"StringEquals":{"k:a":"x"},"NumericEquals":{"k:a":"1"}}`)}, want: KindUnknown, depends: []string{"k:a", "k:a"}},
 		"a key asked for its presence only": {
 			levels: []string{deny(`{"Null":{"k:a":"true"}}`) + `,{"Effect":"Deny",` + object + `,"Condition":{"Null":{"k:a":"false"}}}`}, want: KindExplicitDeny},
+		"a character that no pattern names": {
+			levels: []string{deny(`{"StringLike":{"k:a":"?"},"StringNotEquals":{"k:a":["x",":","y"]}}`)}, want: KindUnknown, depends: []string{"k:a", "k:a"}},
 		"letter case that only one pattern minds": {
 			levels: []string{deny(`{"StringEqualsIgnoreCase":{"k:a":"x"},"StringNotEquals":{"k:a":"x"}}`)}, want: KindUnknown, depends: []string{"k:a", "k:a"}},
 	} {
@@ -339,7 +341,7 @@ func TestMutantsParse(t *testing.T) {
 		`{"Statement":{"Effect":"Deny","Action":["s3:Get?","s3:"],"Resource":"*"}}`:                                             {`Action "s3:" is not`},
 		`{"Statement":{"Effect":"Deny","Action":[":Get",""],"Resource":"*"}}`:                                                   {`Action ":Get" is not`, `Action "" is not`},
 		`{"Statement":{"Effect":"Deny","Action":"s3:Get*","Resource":"*","Condition":{"ForAllValues:StringEqals":{"a:b":""}}}}`: {`did you mean StringEquals?`},
-		`{"Statement":{"Effect":"Deny","Action":"s3:Get*","Resource":"*","Condition":{"ForAnyValue:Boool":{"a:b":""}}}}`:        {`did you mean Bool?`},
+		`{"Statement":{"Effect":"Deny","Action":"s3:Get*","Resource":"*","Condition":{"ForAnyValue:Bol":{"a:b":""}}}}`:          {`did you mean Bool?`},
 		`{"Statement":{"Effect":"Deny","Action":"s3:Get*","Resource":"*","Condition":{"Boool":{"a:b":""}}}}`:                    {`did you mean Bool?`},
 		`{"Statement":{"Effect":"Deny","Action":"s3:Get*","Resource":"*","Condition":{"NumericEqualIfExists":{"a:b":""}}}}`:     {`did you mean NumericEquals?`},
 	} {
