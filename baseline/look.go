@@ -38,16 +38,19 @@ type stackPlace struct {
 // stackPlaces are all plain stacks of the baseline: the units that live once,
 // and in the management account, which stack sets never reach, those that live
 // everywhere.
-func (b *Baseline) stackPlaces(inspected []Inspection) []stackPlace {
+func (b *Baseline) stackPlaces() []stackPlace {
 	var out []stackPlace
-	seen := map[string]bool{}
-	for _, in := range inspected {
-		if in.unit.everywhere() && in.Account.ID != b.Org.ManagementAccount || in.Account.Excluded != "" || in.Off != "" || in.Err != nil {
+	for _, a := range b.Accounts {
+		if a.Excluded != "" || a.State != orgs.StateActive {
 			continue
 		}
-		if k := stackKey(in.unit, in.Account.ID, in.Region); !seen[k] {
-			seen[k] = true
-			out = append(out, stackPlace{in.unit, in.Account.ID, in.Region})
+		for _, u := range b.units {
+			if !b.has(u.unit, a.ID) || u.everywhere() && a.ID != b.Org.ManagementAccount {
+				continue
+			}
+			for _, region := range b.unitRegions(u.unit, b.candidates()) {
+				out = append(out, stackPlace{u, a.ID, region})
+			}
 		}
 	}
 	return out
@@ -57,11 +60,18 @@ func (b *Baseline) stackPlaces(inspected []Inspection) []stackPlace {
 // their error; only a broken template is an error of Look itself.
 func (b *Baseline) Look(ctx context.Context, pool *access.Pool, workers int, progress Progress) (*Look, error) {
 	l := &Look{stacks: map[string]orgs.Outcome[stackState]{}}
-	var err error
-	if l.Inspected, err = b.Inspect(ctx, pool, Filter{}, workers, progress); err != nil {
-		return nil, err
-	}
+	// CloudFormation is asked first. Work that an earlier run left behind may
+	// end at any moment: seen in this order it is at worst waited for, while a
+	// stack that is complete only after its resources were found missing would
+	// be mended by hand.
 	l.Sets = b.LoadStackSets(ctx, pool, Filter{})
+	places := b.stackPlaces()
+	states := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (stackState, error) {
+		return observeStack(ctx, site{Pool: pool, at: pool.In(b.Org.Partition, p.account, p.region)}, p.unit.Stack)
+	})
+	for i, p := range places {
+		l.stacks[stackKey(p.unit, p.account, p.region)] = states[i]
+	}
 	c := b.cloud(pool)
 	desc, err := pool.CloudFormation.DescribeOrganizationsAccess(ctx, &cloudformation.DescribeOrganizationsAccessInput{CallAs: c.as}, c.at.CloudFormation)
 	switch {
@@ -70,12 +80,8 @@ func (b *Baseline) Look(ctx context.Context, pool *access.Pool, workers int, pro
 	default:
 		l.TrustedAccess = desc.Status == types.OrganizationStatusEnabled
 	}
-	places := b.stackPlaces(l.Inspected)
-	states := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (stackState, error) {
-		return observeStack(ctx, site{Pool: pool, at: pool.In(b.Org.Partition, p.account, p.region)}, p.unit.Stack)
-	})
-	for i, p := range places {
-		l.stacks[stackKey(p.unit, p.account, p.region)] = states[i]
+	if l.Inspected, err = b.Inspect(ctx, pool, Filter{}, workers, progress); err != nil {
+		return nil, err
 	}
 	return l, nil
 }
