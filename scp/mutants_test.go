@@ -34,6 +34,8 @@ func TestMutantsConditions(t *testing.T) {
 		{`{"DateEquals":{"k:a":"1970-01-01"}}`, ctx("k:a", "never"), false},
 		{`{"DateEquals":{"k:a":"never"}}`, ctx("k:a", "1970-01-01"), false},
 		{`{"IpAddress":{"k:a":"10.0.0.0/x"}}`, ctx("k:a", "10.0.0.0"), false},
+		{`{"IpAddress":{"k:a":" 10.0.0.0/8 "}}`, ctx("k:a", "10.1.2.3"), true},
+		{`{"IpAddress":{"k:a":" 10.1.2.3 "}}`, ctx("k:a", "10.1.2.3"), true},
 		{`{"IpAddress":{"k:a":"fe80::1%eth0"}}`, ctx("k:a", "fe80::1"), false},
 		{`{"IpAddress":{"k:a":"fe80::/64"}}`, ctx("k:a", "fe80::1%eth0"), true},
 		{`{"Bool":{"k:a":"no"}}`, ctx("k:a", "false"), false},
@@ -185,6 +187,12 @@ func TestMutantsUnknown(t *testing.T) {
 			levels: []string{deny(`{"ArnLike":{"k:a":"arn:*:s3:::${k:b}${k:c}"}}`)}, context: ctx("k:a", "arn:a:b:s3:::x"), want: KindAllowed},
 		"an ARN with two variables after the fifth colon": {
 			levels: []string{deny(`{"ArnLike":{"k:a":"arn:*:s3:::${k:b}${k:c}"}}`)}, context: ctx("k:a", "arn:a:s3:::x"), want: KindUnknown, depends: []string{"k:b", "k:c"}},
+		"an ARN with variables on both sides of the colons": {
+			levels: []string{deny(`{"ArnLike":{"k:a":"${k:b}:aws:s3:::${k:c}"}}`)}, context: ctx("k:a", "arn:x:aws:s3:::q"), want: KindUnknown, depends: []string{"k:b", "k:c"}},
+		"an ARN that is too long to try all pieces of, with other segments": {
+			levels: []string{deny(`{"ArnLike":{"k:a":"arn:*:s3:::${k:b}"}}`)}, context: ctx("k:a", "arn:a:b:s3:::"+strings.Repeat("x", 100)), want: KindAllowed},
+		"an ARN that is too long to try all pieces of": {
+			levels: []string{deny(`{"ArnLike":{"k:a":"arn:*:s3:::${k:b}"}}`)}, context: ctx("k:a", "arn:a:s3:::"+strings.Repeat("x", 100)), want: KindUnknown, depends: []string{"k:b"}},
 		"a condition that fails after one that is open": {
 			levels: []string{deny(`{"BinaryEquals":{"k:a":"QUJD"},"StringEquals":{"k:b":"x"}}`)}, context: ctx("k:b", "y"), want: KindAllowed},
 		"a condition that fails before one that is open": {
@@ -273,6 +281,30 @@ func TestMutantsUnknown(t *testing.T) {
 		}
 		if !slices.Equal(depends, tc.depends) {
 			t.Errorf("%s: depends on %v, want %v", name, depends, tc.depends)
+		}
+	}
+}
+
+// TestMutantsARNSegments: a wildcard before the fifth colon of an ARN does not
+// cross a colon, and one behind it does, also when values are tried out.
+func TestMutantsARNSegments(t *testing.T) {
+	deny := func(condition string) string {
+		return `{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"*","Resource":"*","Condition":{` + condition + `}}`
+	}
+	for pattern, want := range map[string]Decision{
+		"arn:*:s3:eu:1:a": DecisionUnknown, "arn:aws:*:eu:1:a": DecisionUnknown, "arn:aws:s3:*:1:a": DecisionUnknown, "arn:aws:s3:eu:*:a": DecisionUnknown,
+		"*:aws:s3:eu:1:a": DecisionUnknown, "arn:?:s3:eu:1:a": DecisionUnknown, "arn:aws:s3:eu:?:a": DecisionUnknown,
+		"arn:aws:s3:eu:1:*": DecisionAllow, "arn:aws:s3:eu:1:?": DecisionAllow, "arn:aws:s3:eu:1:a:*:b": DecisionAllow,
+	} {
+		e := openPath(t, deny(`"StringLike":{"k:a":"`+pattern+`"},"ArnNotLike":{"k:a":"`+pattern+`"}`))
+		if got := e.Decide(&Request{Action: "s3:GetObject", Unknown: func(string) bool { return true }}); got != want {
+			t.Errorf("%s as text and not as ARN: got %s, want %s", pattern, got, want)
+		}
+	}
+	for pattern, like := range map[string]string{"arn:aws:s3:::?a": "*:a", "arn:aws:s3:::*a": "*s3::::a", "arn:aws:s3:::b:*a": "*:b::a", "arn:aws:s3:::b:?a": "*:b::a"} {
+		e := openPath(t, deny(`"StringLike":{"k:a":"`+like+`"},"ArnLike":{"k:a":"`+pattern+`"}`))
+		if got := e.Decide(&Request{Action: "s3:GetObject", Unknown: func(string) bool { return true }}); got != DecisionUnknown {
+			t.Errorf("%s and %s: got %s", pattern, like, got)
 		}
 	}
 }
