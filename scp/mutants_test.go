@@ -78,6 +78,7 @@ func TestMutantsConditions(t *testing.T) {
 		{`{"DateEquals":{"k:a":"2026-11-20T12:00:00,5Z"}}`, ctx("k:a", "1795176000.500"), true},
 		{`{"DateEquals":{"k:a":"2026-11-20T12:00:00.1234567891Z"}}`, ctx("k:a", "2026-11-20T12:00:00.123456789Z"), true},
 		{`{"DateEquals":{"k:a":"1969-12-31T23:59:58.5Z"}}`, ctx("k:a", "-1.5"), true},
+		{`{"DateEquals":{"k:a":"1969-12-31T23:59:58.999999999Z"}}`, ctx("k:a", "-1.000000001"), true},
 		{`{"DateEquals":{"k:a":"1969-12-31T23:59:59Z"}}`, ctx("k:a", "-1"), true},
 		{`{"DateEquals":{"k:a":"1969-12-31T23:59:59Z"}}`, ctx("k:a", "-1.0"), true},
 		{`{"DateEquals":{"k:a":"1970-01-01T00:00:01Z"}}`, ctx("k:a", "1."), true},
@@ -230,6 +231,16 @@ func TestMutantsUnknown(t *testing.T) {
 			levels: []string{deny(`{"DateEquals":{"k:a":"99999999999999"}}`)}, want: KindUnknown, depends: []string{"k:a"}},
 		"an address in one range and not in a part of it": {
 			levels: []string{deny(`{"IpAddress":{"k:a":"10.0.0.0/9"},"NotIpAddress":{"k:a":"10.0.0.0/10"}}`)}, want: KindUnknown, depends: []string{"k:a", "k:a"}},
+		"an address in one range and not in the half of it": {
+			levels: []string{deny(`{"IpAddress":{"k:a":"10.0.0.0/7"},"NotIpAddress":{"k:a":"10.0.0.0/8"}}`)}, want: KindUnknown, depends: []string{"k:a", "k:a"}},
+		"an instant in the first second of the year 10000": {
+			levels: []string{deny(`{"DateEquals":{"k:a":"253402300800"}}`)}, want: KindUnknown, depends: []string{"k:a"}},
+		"an unknown variable after a known one": {
+			levels: []string{deny(`{"StringEquals":{"k:a":"ab${k:b}${k:c}"}}`)}, context: ctx("k:a", "abxy", "k:b", "x"), want: KindUnknown, depends: []string{"k:c"}},
+		"denied on a resource with a variable and on all others": {
+			levels: []string{full + `,{"Effect":"Deny","Action":"*","Resource":"arn:aws:s3:::${k:b}"},{"Effect":"Deny","Action":"*","NotResource":"arn:aws:s3:::${k:b}"}`}, want: KindExplicitDeny},
+		"text before two variables in another letter case": {
+			levels: []string{deny(`{"StringLike":{"k:a":"a${k:b}${k:c}"}}`)}, context: ctx("k:a", "Axx"), want: KindAllowed},
 		"an address in one range and not in all of it": {
 			levels: []string{deny(`{"IpAddress":{"k:a":"10.0.0.0/10"},"NotIpAddress":{"k:a":"10.0.0.0/9"}}`)}, want: KindAllowed},
 		"an ARN with a colon in its resource": {
@@ -324,6 +335,28 @@ func TestMutantsSeveralValues(t *testing.T) {
 	}
 }
 
+func TestMutantsStatementRef(t *testing.T) {
+	for want, ref := range map[string]StatementRef{
+		"ou / p / Sid":         {Level: "ou", Policy: "p", Sid: "Sid", Index: 2},
+		"ou / p / statement 2": {Level: "ou", Policy: "p", Index: 2},
+	} {
+		if got := ref.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestMutantsPrefixes(t *testing.T) {
+	for _, tc := range []struct {
+		s, prefix string
+		want      bool
+	}{{"AB:c", "ab:", true}, {"ab:", "ab:", true}, {"ab", "ab:", false}, {"xab:", "ab:", false}, {"", "", true}} {
+		if got := hasPrefixFold(tc.s, tc.prefix); got != tc.want {
+			t.Errorf("%q begins with %q: got %v", tc.s, tc.prefix, got)
+		}
+	}
+}
+
 func TestMutantsResources(t *testing.T) {
 	e := openPath(t, `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::a"}`)
 	for _, tc := range []struct {
@@ -385,7 +418,7 @@ func TestMutantsParse(t *testing.T) {
 		}
 	}
 	for _, good := range []string{
-		`{"Statement":{"Effect":"Deny","Action":["**","s3:*","execute-api:Invoke","a4b:X_y.z-1"],"Resource":"*"}}`,
+		`{"Statement":{"Effect":"Deny","Action":["**","s3:*","execute-api:Invoke","a4b:X_y.z-1","azAZ09:azAZ09"],"Resource":"*"}}`,
 	} {
 		if _, err := Parse("p", []byte(good)); err != nil {
 			t.Error(err)

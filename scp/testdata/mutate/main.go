@@ -258,9 +258,9 @@ func (t *tester) binary() string { return filepath.Join(t.work, "scp.test") }
 func (t *tester) test(tests string) (verdict, out string) {
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, t.binary(), "-test.run", tests, "-test.failfast")
-	cmd.Dir = t.dir
 	// An endless loop that allocates would take the machine with it.
+	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 4194304; exec "$0" "$@"`, t.binary(), "-test.run", tests, "-test.failfast")
+	cmd.Dir = t.dir
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=1GiB", "GOMAXPROCS=1")
 	b, err := cmd.CombinedOutput()
 	switch {
