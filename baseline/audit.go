@@ -95,7 +95,7 @@ func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
 // code and AWS's words.
 func reasonOf(err error) string {
 	text := err.Error()
-	if c := code(err); c != "" {
+	if c := orgs.Code(err); c != "" {
 		what, _, _ := strings.Cut(text, ": operation error")
 		what, _, _ = strings.Cut(what, ": failed to refresh cached credentials")
 		_, words, ok := strings.Cut(text, c+": ")
@@ -114,7 +114,7 @@ func (b *Baseline) whyNot(in Inspection) string {
 		return "run the audit again"
 	case strings.HasPrefix(in.Err.Error(), "assume role"):
 		return fmt.Sprintf("check that role %s exists in account %s and trusts this caller, or exclude the account with a reason", b.Config.Organization.AccessRole, in.Account.ID)
-	case strings.Contains(code(in.Err), "AccessDenied"):
+	case strings.Contains(orgs.Code(in.Err), "AccessDenied"):
 		return "let the access role do this; `orgguard permissions` prints what an audit needs"
 	}
 	return "run the audit again; if it stays, see the reason"
@@ -168,14 +168,23 @@ func (b *Baseline) disagreements(inspected []Inspection, sets StackSets) []findi
 // Exempt marks drift that the configuration accepts. An exemption that has ended
 // leaves the drift as it is and says so.
 func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Finding, now time.Time) {
+	ous := make([]orgs.NodeID, len(exemptions)) // "" for those that name accounts
+	for i, e := range exemptions {
+		if e.OU == "" {
+			continue
+		}
+		if ou, err := org.FindOU(e.OU); err == nil {
+			ous[i] = ou.ID
+		}
+	}
 	for i := range fs {
 		f := &fs[i]
 		if f.Status != finding.Drift {
 			continue
 		}
 		ended := ""
-		for _, e := range exemptions {
-			if !covers(e, org, *f) {
+		for j, e := range exemptions {
+			if !covers(e, ous[j], org, *f) {
 				continue
 			}
 			if e.Until.Over(now) {
@@ -194,16 +203,16 @@ func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Fi
 	}
 }
 
-// covers says whether an exemption is about the finding.
-func covers(e spec.Exemption, org *orgs.Organization, f finding.Finding) bool {
+// covers says whether an exemption is about the finding; ou is the OU that it
+// names, if there is such an OU.
+func covers(e spec.Exemption, ou orgs.NodeID, org *orgs.Organization, f finding.Finding) bool {
 	any := func(want, have string) bool { return want == "*" || want == have }
 	if !any(e.Control, f.Control) || !any(e.Region, f.Region) {
 		return false
 	}
 	if e.OU != "" {
-		ou, err := org.FindOU(e.OU)
 		a, ok := org.Account(orgs.AccountID(f.Account))
-		return err == nil && ok && org.Under(a.Parent, ou.ID)
+		return ou != "" && ok && org.Under(a.Parent, ou)
 	}
 	return slices.Contains([]string{"*", f.Account, f.AccountName}, e.Account)
 }

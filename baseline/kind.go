@@ -3,12 +3,10 @@ package baseline
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"reflect"
 	"strings"
 
-	"github.com/aws/smithy-go"
-
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
 )
 
@@ -94,19 +92,10 @@ func init() {
 	}
 }
 
-// code returns an error's AWS error code; "" when it has none.
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
 // notFound says whether an error means that a thing does not exist. Services
 // have a code each.
 func notFound(err error) bool {
-	switch code(err) {
+	switch orgs.Code(err) {
 	case "ResourceNotFoundException", "NotFoundException", "NotFound", "NoSuchEntity", "NoSuchEntityException", "NoSuchBucket", "NoSuchBucketPolicy",
 		"NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
 		"NoSuchConfigurationRecorderException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",

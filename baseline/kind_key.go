@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // alertKeyAlias is the alias of the one key that templates make. KMS gives keys
@@ -199,7 +201,7 @@ func (s site) taggedKey(ctx context.Context, tags []types.Tag) (string, error) {
 // ownKey says whether a key has the tags and is not on its way out.
 func (s site) ownKey(ctx context.Context, id *string, tags []types.Tag) (bool, error) {
 	out, err := s.KMS.ListResourceTags(ctx, &kms.ListResourceTagsInput{KeyId: id}, s.at.KMS)
-	if code(err) == "AccessDeniedException" {
+	if orgs.Code(err) == "AccessDeniedException" {
 		return false, nil // the policy of a key of ours lets the account in
 	}
 	if err != nil {

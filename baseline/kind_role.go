@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // roleState is an IAM role with everything that says who may use it and for what.
@@ -229,7 +231,7 @@ func putRole(ctx context.Context, s site, r Resource, state any) error {
 // alreadyThere says whether making a thing was refused because it exists by now:
 // somebody, or an earlier attempt, was faster. Services have a code each.
 func alreadyThere(err error) bool {
-	switch code(err) {
+	switch orgs.Code(err) {
 	case "EntityAlreadyExists", "EntityAlreadyExistsException", "ResourceAlreadyExistsException", "BucketAlreadyOwnedByYou", "StateMachineAlreadyExists":
 		return true
 	}

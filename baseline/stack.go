@@ -41,7 +41,7 @@ func (s stackState) is(u *composed) bool {
 // observeStack reads a stack.
 func observeStack(ctx context.Context, s site, name string) (stackState, error) {
 	out, err := s.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(name)}, s.at.CloudFormation)
-	if code(err) == "ValidationError" && strings.Contains(err.Error(), "does not exist") { // the API has no code of its own for it
+	if orgs.Code(err) == "ValidationError" && strings.Contains(err.Error(), "does not exist") { // the API has no code of its own for it
 		return stackState{}, nil
 	}
 	if err != nil {
@@ -84,7 +84,7 @@ func putStack(ctx context.Context, s site, u *composed, st stackState) error {
 		_, err = s.CloudFormation.UpdateStack(ctx, &cloudformation.UpdateStackInput{
 			StackName: aws.String(u.Stack), TemplateBody: aws.String(u.body), Parameters: u.parameterList(), Capabilities: capabilities, Tags: tags,
 		}, s.at.CloudFormation)
-		if code(err) == "ValidationError" && strings.Contains(err.Error(), "No updates are to be performed") {
+		if orgs.Code(err) == "ValidationError" && strings.Contains(err.Error(), "No updates are to be performed") {
 			return nil
 		}
 	} else {
@@ -92,7 +92,7 @@ func putStack(ctx context.Context, s site, u *composed, st stackState) error {
 			StackName: aws.String(u.Stack), TemplateBody: aws.String(u.body), Parameters: u.parameterList(), Capabilities: capabilities, Tags: tags,
 		}, s.at.CloudFormation)
 	}
-	if err != nil && code(err) != "AlreadyExistsException" {
+	if err != nil && orgs.Code(err) != "AlreadyExistsException" {
 		return fmt.Errorf("deploy stack %s in %s %s: %w", u.Stack, s.at.Account, s.at.Region, err)
 	}
 	return waitStack(ctx, s, u.Stack, false)
@@ -106,21 +106,9 @@ func settled(ctx context.Context, s site, name string) (stackState, error) {
 		if err != nil || !st.inProgress() {
 			return st, err
 		}
-		if err := rest(ctx, pause); err != nil {
+		if err := orgs.Pause(ctx, pause); err != nil {
 			return st, fmt.Errorf("stopped waiting for stack %s, which goes on: %w", name, err)
 		}
-	}
-}
-
-// rest waits, or returns why ctx has ended.
-func rest(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 
@@ -129,7 +117,7 @@ func waitStack(ctx context.Context, s site, name string, gone bool) error {
 	for pause := 100 * time.Millisecond; ; pause = min(pause*3/2, 5*time.Second) {
 		out, err := s.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(name)}, s.at.CloudFormation)
 		if err != nil {
-			if gone && code(err) == "ValidationError" {
+			if gone && orgs.Code(err) == "ValidationError" {
 				return nil
 			}
 			return fmt.Errorf("describe stack %s: %w", name, err)
@@ -150,7 +138,7 @@ func waitStack(ctx context.Context, s site, name string, gone bool) error {
 				}
 			}
 		}
-		if err := rest(ctx, pause); err != nil {
+		if err := orgs.Pause(ctx, pause); err != nil {
 			return fmt.Errorf("stopped waiting for stack %s, which goes on: %w", name, err)
 		}
 	}

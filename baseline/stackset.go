@@ -178,7 +178,7 @@ func (c cloud) create(ctx context.Context, b *Baseline, u *composed) error {
 			DependsOn:                    c.dependencies(ctx, b, u),
 		},
 	}
-	if _, err := c.pool.CloudFormation.CreateStackSet(ctx, in, c.at.CloudFormation); err != nil && code(err) != "NameAlreadyExistsException" {
+	if _, err := c.pool.CloudFormation.CreateStackSet(ctx, in, c.at.CloudFormation); err != nil && orgs.Code(err) != "NameAlreadyExistsException" {
 		return fmt.Errorf("create stack set %s: %w", u.Stack, err)
 	}
 	return nil
@@ -231,11 +231,12 @@ func (b *Baseline) targets(cells map[orgs.AccountID][]string) []target {
 		key := strings.Join(regions, ",")
 		groups[key] = append(groups[key], id)
 	}
-	wanted := func(a orgs.Account) bool {
-		i := slices.IndexFunc(b.Accounts, func(s orgs.Selected) bool { return s.ID == a.ID })
-		return i >= 0 && b.Accounts[i].Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount
+	wanted := make(map[orgs.AccountID]bool, len(b.Accounts))
+	for _, a := range b.Accounts {
+		wanted[a.ID] = a.Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount
 	}
-	cover := b.Org.Cover(wanted, b.barred)
+	barred := b.barred()
+	cover := b.Org.Cover(func(a orgs.Account) bool { return wanted[a.ID] }, func(n orgs.NodeID) bool { return barred[n] })
 	var out []target
 	for _, key := range sortedKeys(groups) {
 		regions := strings.Split(key, ",")
@@ -247,7 +248,7 @@ func (b *Baseline) targets(cells map[orgs.AccountID][]string) []target {
 				whole = append(whole, t)
 				continue
 			}
-			picked := intersect(in, t.Only)
+			picked := intersect(t.Only, in)
 			if len(picked) > 0 {
 				out = append(out, target{nodes: []string{string(t.Node)}, filter: types.AccountFilterTypeIntersection, accounts: picked, regions: regions, cells: len(picked) * len(regions)})
 			}
@@ -261,7 +262,8 @@ func (b *Baseline) targets(cells map[orgs.AccountID][]string) []target {
 	return out
 }
 
-// wholeTarget is one operation on whole nodes, narrowed to the accounts.
+// wholeTarget is one operation on whole nodes, narrowed to the accounts, which
+// are sorted.
 func (b *Baseline) wholeTarget(nodes []orgs.Target, in []orgs.AccountID, regions []string) (target, bool) {
 	t := target{regions: regions, filter: types.AccountFilterTypeNone}
 	var pick, leave []string
@@ -269,7 +271,7 @@ func (b *Baseline) wholeTarget(nodes []orgs.Target, in []orgs.AccountID, regions
 		if a.ID == b.Org.ManagementAccount || !slices.ContainsFunc(nodes, func(n orgs.Target) bool { return b.Org.Under(a.Parent, n.Node) }) {
 			continue
 		}
-		if slices.Contains(in, a.ID) {
+		if _, ok := slices.BinarySearch(in, a.ID); ok {
 			pick = append(pick, string(a.ID))
 		} else {
 			leave = append(leave, string(a.ID))
@@ -291,25 +293,27 @@ func (b *Baseline) wholeTarget(nodes []orgs.Target, in []orgs.AccountID, regions
 	return t, true
 }
 
-// barred says whether the configuration excludes an OU as a whole, so that no
-// stack set may name it or a node above it: auto-deployment would reach its new
+// barred are the OUs that the configuration excludes as a whole, so that no stack
+// set may name them or a node above them: auto-deployment would reach their new
 // accounts.
-func (b *Baseline) barred(n orgs.NodeID) bool {
+func (b *Baseline) barred() map[orgs.NodeID]bool {
+	out := map[orgs.NodeID]bool{}
 	for _, e := range b.Config.Organization.Exclude {
 		if e.OU == "" {
 			continue
 		}
-		if ou, err := b.Org.FindOU(e.OU); err == nil && ou.ID == n {
-			return true
+		if ou, err := b.Org.FindOU(e.OU); err == nil {
+			out[ou.ID] = true
 		}
 	}
-	return false
+	return out
 }
 
+// intersect picks those of a that are in b, which is sorted.
 func intersect(a, b []orgs.AccountID) []string {
 	var out []string
 	for _, x := range a {
-		if slices.Contains(b, x) {
+		if _, ok := slices.BinarySearch(b, x); ok {
 			out = append(out, string(x))
 		}
 	}
@@ -392,12 +396,8 @@ func (c cloud) wait(ctx context.Context, b *Baseline, name, operation string) ([
 				Next: "mend the causes above and run the rollout again: it goes on where this one stopped",
 			}
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return nil, fmt.Errorf("stopped waiting for operation %s of stack set %s, which goes on: %w", operation, name, ctx.Err())
-		case <-t.C:
+		if err := orgs.Pause(ctx, pause); err != nil {
+			return nil, fmt.Errorf("stopped waiting for operation %s of stack set %s, which goes on: %w", operation, name, err)
 		}
 	}
 }

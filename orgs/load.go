@@ -2,7 +2,6 @@ package orgs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
-	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -105,11 +103,7 @@ func Load(ctx context.Context, api API) (*Organization, error) {
 // describeError says what a refused DescribeOrganization means.
 func describeError(err error) error {
 	wrapped := fmt.Errorf("read the organization: %w", err)
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return wrapped
-	}
-	switch api.ErrorCode() {
+	switch Code(err) {
 	case "AWSOrganizationsNotInUseException":
 		return &Hinted{
 			Err:  fmt.Errorf("this account is not in an organization: %w", err),
@@ -147,8 +141,7 @@ func (o *Organization) loadRoot(ctx context.Context, api API) error {
 // listError is an error of a listing, with the usual reason named.
 func listError(what string, err error) error {
 	wrapped := fmt.Errorf("list %s: %w", what, err)
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "AccessDeniedException" {
+	if Code(err) == "AccessDeniedException" {
 		return &Hinted{
 			Err:  wrapped,
 			Next: "only the management account and delegated administrators may list the organization: use --profile with one of them",

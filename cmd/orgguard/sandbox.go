@@ -51,6 +51,17 @@ func inWorld(c *cli.Context, fn func(context.Context, globals, *sim.World) error
 	return err
 }
 
+// inOrganization is inWorld with its organization read.
+func inOrganization(c *cli.Context, fn func(context.Context, *sim.World, *orgs.Organization) error) error {
+	return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
+		org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
+		if err != nil {
+			return err
+		}
+		return fn(ctx, w, org)
+	})
+}
+
 func sandboxCreate(s streams) *cli.Command {
 	return &cli.Command{
 		Name:  "create",
@@ -112,11 +123,7 @@ func sandboxShow(s streams) *cli.Command {
 		Name:  "show",
 		Usage: "print the tree: OUs, accounts, SCPs",
 		Action: func(c *cli.Context) error {
-			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
-				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
-				if err != nil {
-					return err
-				}
+			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
 				client := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
 				attached := func(id string) string {
 					out, err := client.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: aws.String(id), Filter: types.PolicyTypeServiceControlPolicy})
@@ -144,7 +151,7 @@ func sandboxShow(s streams) *cli.Command {
 					}
 				}
 				show(org.OUs[org.Root], 0)
-				_, err = s.out.Write([]byte(b.String()))
+				_, err := s.out.Write([]byte(b.String()))
 				return err
 			})
 		},
@@ -174,11 +181,7 @@ func sandboxTamper(s streams) *cli.Command {
 			case what != "scp-detached" && (c.String("account") == "" || c.String("region") == ""):
 				return usage("--what %s needs --account and --region", what)
 			}
-			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
-				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
-				if err != nil {
-					return err
-				}
+			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
 				if c.String("what") == "scp-detached" {
 					return detachSCP(ctx, s, w, org, c.String("ou"))
 				}
@@ -258,11 +261,7 @@ func sandboxTry(s streams) *cli.Command {
 			&cli.StringFlag{Name: "role", Usage: "as this `ROLE`", Value: "Admin"},
 		},
 		Action: func(c *cli.Context) error {
-			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
-				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
-				if err != nil {
-					return err
-				}
+			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
 				a, err := org.FindAccount(c.String("account"))
 				if err != nil {
 					return badInput(err)
@@ -341,11 +340,7 @@ func sandboxSignIn(s streams) *cli.Command {
 			&cli.BoolFlag{Name: "fails", Usage: "with a wrong password"},
 		},
 		Action: func(c *cli.Context) error {
-			return inWorld(c, func(ctx context.Context, _ globals, w *sim.World) error {
-				org, err := orgs.Load(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")))
-				if err != nil {
-					return err
-				}
+			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
 				a, err := org.FindAccount(c.String("account"))
 				if err != nil {
 					return badInput(err)

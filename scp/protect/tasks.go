@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
@@ -90,7 +89,7 @@ func (w *writer) enable(ctx context.Context) error {
 	_, err := w.pool.Organizations.EnablePolicyType(ctx, &organizations.EnablePolicyTypeInput{
 		RootId: aws.String(string(w.org.Root)), PolicyType: types.PolicyTypeServiceControlPolicy,
 	}, w.at.Organizations)
-	if err != nil && code(err) != "PolicyTypeAlreadyEnabledException" {
+	if err != nil && orgs.Code(err) != "PolicyTypeAlreadyEnabledException" {
 		return explain("enable service control policies", err)
 	}
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
@@ -105,12 +104,8 @@ func (w *writer) enable(ctx context.Context) error {
 				}
 			}
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return fmt.Errorf("stopped waiting until service control policies are enabled: %w", ctx.Err())
-		case <-t.C:
+		if err := orgs.Pause(ctx, pause); err != nil {
+			return fmt.Errorf("stopped waiting until service control policies are enabled: %w", err)
 		}
 	}
 }
@@ -155,7 +150,7 @@ func (w *writer) attach(ctx context.Context, node string) error {
 		return fmt.Errorf("attach policy %s to %s: it could not be created", PolicyName, node)
 	}
 	_, err := w.pool.Organizations.AttachPolicy(ctx, &organizations.AttachPolicyInput{PolicyId: aws.String(w.id), TargetId: aws.String(node)}, w.at.Organizations)
-	if err != nil && code(err) != "DuplicatePolicyAttachmentException" {
+	if err != nil && orgs.Code(err) != "DuplicatePolicyAttachmentException" {
 		return explain(fmt.Sprintf("attach policy %s to %s", PolicyName, node), err)
 	}
 	p := organizations.NewListPoliciesForTargetPaginator(w.pool.Organizations, &organizations.ListPoliciesForTargetInput{
@@ -173,14 +168,6 @@ func (w *writer) attach(ctx context.Context, node string) error {
 	return fmt.Errorf("verify policy %s on %s: it is not attached after it was", PolicyName, node)
 }
 
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
 // explain puts AWS's constraint into words and says what to do.
 func explain(what string, err error) error {
 	wrapped := fmt.Errorf("%s: %w", what, err)
@@ -195,7 +182,7 @@ func explain(what string, err error) error {
 			return &orgs.Hinted{Err: wrapped, Next: "the organization has as many policies as AWS allows: delete one that is not attached"}
 		}
 	}
-	if code(err) == "AccessDeniedException" {
+	if orgs.Code(err) == "AccessDeniedException" {
 		return &orgs.Hinted{Err: wrapped, Next: "SCPs are written from the management account, or from an account that the organization's resource policy lets"}
 	}
 	return wrapped

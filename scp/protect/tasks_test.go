@@ -133,7 +133,7 @@ func stop(t *testing.T, w *sim.World, account, role string) string {
 	if err == nil {
 		return ""
 	}
-	return code(err)
+	return orgs.Code(err)
 }
 
 func TestARolloutPutsThePolicyInPlace(t *testing.T) {
