@@ -120,6 +120,9 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	}
 	p := &Pool{opts: opts, meter: newMeter(opts), creds: map[orgs.AccountID]aws.CredentialsProvider{}}
 	cfg = cfg.Copy()
+	if cfg.HTTPClient != nil {
+		cfg.HTTPClient = PlainBodies(cfg.HTTPClient)
+	}
 	retryer := newRetryer()
 	cfg.Retryer = func() aws.Retryer { return retryer }
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], p.meter.addTo)

@@ -2,7 +2,7 @@
 // that others keep, for tests: a second opinion, over the real wire, beside the
 // simulated organization.
 //
-// It is imported by tests alone, and knows nothing of orgguard. What moto does
+// It is imported by tests alone, and knows of orgguard only how it sends requests. What moto does
 // differently from AWS is the business of the tests that use it; what it takes to
 // talk to it at all is here:
 //

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/orgguard/orgguard/orgs/access"
 )
 
 const (
@@ -167,7 +169,7 @@ func Config(tb testing.TB, url, region string) aws.Config {
 		Region:       region,
 		BaseEndpoint: aws.String(url),
 		Credentials:  credentials.NewStaticCredentialsProvider("AKIAORGGUARDTEST0000", "secret", ""),
-		HTTPClient:   client,
+		HTTPClient:   access.PlainBodies(client),
 		// One attempt, see the package's comment.
 		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	}
