@@ -2,14 +2,14 @@
 // the controls, the CloudFormation templates behind them, the audit, the plan and
 // the rollout.
 //
-// A control is an entry in the table of controls.go and one template for each unit
-// it contributes to (templates/<control>.<unit>.yaml). A unit is what CloudFormation
-// deploys as one: a stack set, or a stack in one account. The templates are the
-// only definition of what must hold: a rollout hands them to CloudFormation, and an
-// audit evaluates the same templates for an account and a Region (template.go) and
-// compares each resource with what that account's own APIs say (kind_*.go). A new
-// control of known resource types is therefore one table entry and its templates;
-// a new resource type is one kind.
+// A control is a file (control_<id>.go), an entry in the table of control.go, and
+// one template for each unit it contributes to (templates/<control>.<unit>.yaml).
+// A unit is what CloudFormation deploys as one: a stack set, or a stack in one
+// account. The templates are the only definition of what must hold: a rollout
+// hands them to CloudFormation, and an audit evaluates the same templates for an
+// account and a Region (template.go) and compares each resource with what that
+// account's own APIs say (kind_*.go). A new control of known resource types is
+// therefore one file and its templates; a new resource type is one kind.
 //
 // Comparing is pure, and so is planning: what was observed goes in, findings and
 // changes come out. Reading and writing AWS is in the Observe and Repair methods

@@ -1,0 +1,47 @@
+package baseline
+
+import (
+	"go.yaml.in/yaml/v3"
+
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// alertTopic: alerts have a way to people.
+var alertTopic = Control{
+	ID: "alert-topic", Title: "Alerts have a way to people", Severity: finding.High,
+	Scope: "the security account (central alerts) or every account × Region (local alerts)", Default: true,
+	parts: []part{
+		{unit: "central", mode: spec.Central}, {unit: "management", mode: spec.Central}, {unit: "roles", mode: spec.Central},
+		{unit: "topic", mode: spec.Local},
+	},
+	extend: subscribe,
+}
+
+// subscribe adds a subscription for each mail address: CloudFormation templates
+// have no loops.
+func subscribe(f *fragment, b *Baseline) {
+	resources := get(f.root, "Resources")
+	if resources == nil || get(resources, "AlertTopic") == nil {
+		return
+	}
+	text := func(tag, v string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v} }
+	for i, address := range b.Config.Alerts.Email {
+		props := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		set(props, "TopicArn", text("!Ref", "AlertTopic"))
+		set(props, "Protocol", text("!!str", "email"))
+		set(props, "Endpoint", text("!!str", address))
+		body := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		set(body, "Type", text("!!str", "AWS::SNS::Subscription"))
+		set(body, "Properties", props)
+		set(resources, "EmailSubscription"+string(rune('A'+i%26))+suffix(i/26), body)
+	}
+}
+
+// suffix keeps logical ids apart when there are more than 26 addresses.
+func suffix(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return string(rune('A' + (n-1)%26))
+}

@@ -1,0 +1,40 @@
+package baseline
+
+import (
+	"slices"
+
+	"github.com/orgguard/orgguard/orgs/finding"
+)
+
+// DeliverySettings are the settings of config-delivery.
+type DeliverySettings struct {
+	// Bucket is the log bucket's name. "" means orgguard-config-<security
+	// account>-<home Region>.
+	Bucket string `yaml:"bucket"`
+	// Snapshot is how often a snapshot is delivered.
+	Snapshot string `yaml:"snapshot"`
+}
+
+var snapshotFrequencies = []string{"One_Hour", "Three_Hours", "Six_Hours", "Twelve_Hours", "TwentyFour_Hours"}
+
+// Validate reports settings that make no sense.
+func (s *DeliverySettings) Validate(report func(key, message string)) {
+	if !slices.Contains(snapshotFrequencies, s.Snapshot) {
+		report("snapshot", "want One_Hour, Three_Hours, Six_Hours, Twelve_Hours or TwentyFour_Hours")
+	}
+	if s.Bucket != "" && (len(s.Bucket) < 3 || len(s.Bucket) > 63) {
+		report("bucket", "a bucket's name has 3 to 63 characters")
+	}
+}
+
+// configDelivery: what AWS Config records reaches the log bucket.
+var configDelivery = Control{
+	ID: "config-delivery", Title: "AWS Config delivers to the organization's log bucket", Severity: finding.High,
+	Scope: "every account × Region, and the log bucket in the security account", Default: true,
+	parts:    []part{{unit: "central"}, {unit: "recorder"}},
+	needs:    []string{"config-recorder"}, // AWS refuses a channel without a recorder
+	settings: func() any { return &DeliverySettings{Snapshot: "TwentyFour_Hours"} },
+	params: func(s any, b *Baseline) map[string]string {
+		return map[string]string{"SnapshotFrequency": s.(*DeliverySettings).Snapshot}
+	},
+}
