@@ -27,12 +27,13 @@ type operation struct {
 	access   access
 	resource func(c *call, in any) string // ARN the call acts on, for policies; nil: "*"
 	action   string                       // IAM action when it is not prefix:Operation
+	input    func() any                   // an empty input
 	run      func(c *call, in any) (any, error)
 }
 
 // op makes an operation of a typed function.
 func op[I, O any](a access, run func(*call, *I) (*O, error)) operation {
-	return operation{access: a, run: func(c *call, in any) (any, error) {
+	return operation{access: a, input: func() any { return new(I) }, run: func(c *call, in any) (any, error) {
 		typed, ok := in.(*I)
 		if !ok {
 			return nil, fmt.Errorf("sandbox: %s:%s got %T", c.service, c.op, in)
