@@ -69,7 +69,7 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		f.Status, f.Reason, f.Expected, f.Actual = finding.Drift, m.Reason, m.Expected, m.Actual
 		f.Fix = b.fixOf(in, m)
 		if current {
-			f.Reason += "; CloudFormation says CURRENT"
+			f.CloudFormation = "CURRENT"
 		}
 		out[i] = f
 	}
@@ -160,14 +160,16 @@ func (b *Baseline) disagreements(inspected []Inspection, sets StackSets) []findi
 			Resource: "stack instance of " + in.unit.Stack,
 			Reason:   "CloudFormation says " + status + " although everything it deploys is in place",
 			Expected: "CURRENT", Actual: strings.TrimSpace(status + " " + inst.Reason), Fix: "orgguard rollout",
+			CloudFormation: status,
 		})
 	}
 	return out
 }
 
 // Exempt marks drift that the configuration accepts. An exemption that has ended
-// leaves the drift as it is and says so.
-func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Finding, now time.Time) {
+// leaves the drift as it is and says so; of several, the one that ended last. It
+// returns the exemptions that have ended and cover no drift, which may go.
+func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Finding, now time.Time) (spent []spec.Exemption) {
 	ous := make([]orgs.NodeID, len(exemptions)) // "" for those that name accounts
 	for i, e := range exemptions {
 		if e.OU == "" {
@@ -177,30 +179,33 @@ func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Fi
 			ous[i] = ou.ID
 		}
 	}
+	used := make([]bool, len(exemptions))
 	for i := range fs {
 		f := &fs[i]
 		if f.Status != finding.Drift {
 			continue
 		}
-		ended := ""
 		for j, e := range exemptions {
 			if !covers(e, ous[j], org, *f) {
 				continue
 			}
-			if e.Until.Over(now) {
-				ended += fmt.Sprintf("; its exemption ended on %s (%s)", e.Until, e.Reason)
-				continue
+			used[j] = true
+			x := &finding.Exemption{Reason: e.Reason, Owner: e.Owner, Until: e.Until.String(), Expired: e.Until.Over(now)}
+			if !x.Expired {
+				f.Status, f.Exemption, f.Fix = finding.Exempt, x, ""
+				break
 			}
-			f.Status = finding.Exempt
-			f.Reason += fmt.Sprintf("; accepted until %s: %s", e.Until, e.Reason)
-			if e.Owner != "" {
-				f.Reason += " (" + e.Owner + ")"
+			if f.Exemption == nil || f.Exemption.Until < x.Until {
+				f.Exemption = x
 			}
-			f.Fix, ended = "", ""
-			break
 		}
-		f.Reason += ended
 	}
+	for j, e := range exemptions {
+		if e.Until.Over(now) && !used[j] {
+			spent = append(spent, e)
+		}
+	}
+	return spent
 }
 
 // covers says whether an exemption is about the finding; ou is the OU that it

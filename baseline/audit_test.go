@@ -210,7 +210,7 @@ func TestDriftIsFoundAndTakenBack(t *testing.T) {
 				}
 				var got []string
 				for _, f := range wrong(r.audit(t, Filter{})) {
-					got = append(got, fmt.Sprintf("%s %s %s %s: %s", f.Account, f.Region, f.Control, f.Resource, f.Reason))
+					got = append(got, fmt.Sprintf("%s %s %s %s: %s", f.Account, f.Region, f.Control, f.Resource, f.Told()))
 					if f.Status != finding.Drift || f.Severity != finding.High || f.Expected == nil || f.Actual == nil && !strings.Contains(f.Reason, "no target") || f.Fix == "" || f.AccountName == "" || f.OUPath == "" {
 						t.Errorf("something is missing in %+v", f)
 					}
@@ -240,14 +240,14 @@ func TestExempt(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	drift := finding.Finding{Account: "300000000000", AccountName: "shop", Region: "eu-west-1", Control: "config-recorder", Status: finding.Drift, Reason: "stopped", Fix: "orgguard rollout"}
-	accepted := func(reason string) finding.Finding {
+	accepted := func(reason, owner, until string) finding.Finding {
 		f := drift
-		f.Status, f.Fix, f.Reason = finding.Exempt, "", reason
+		f.Status, f.Fix, f.Exemption = finding.Exempt, "", &finding.Exemption{Reason: reason, Owner: owner, Until: until}
 		return f
 	}
-	reason := func(reason string) finding.Finding {
+	ended := func(reason, owner, until string) finding.Finding {
 		f := drift
-		f.Reason = reason
+		f.Exemption = &finding.Exemption{Reason: reason, Owner: owner, Until: until, Expired: true}
 		return f
 	}
 	cases := []struct {
@@ -256,32 +256,59 @@ func TestExempt(t *testing.T) {
 		want       finding.Finding
 	}{
 		{"no exemption", nil, drift},
-		{"by number", []spec.Exemption{{Account: "300000000000", Region: "*", Control: "config-recorder", Reason: "lab", Until: day("2026-12-31")}}, accepted("stopped; accepted until 2026-12-31: lab")},
-		{"by name, with an owner", []spec.Exemption{{Account: "shop", Region: "eu-west-1", Control: "*", Reason: "lab", Owner: "alice", Until: day("2026-12-31")}}, accepted("stopped; accepted until 2026-12-31: lab (alice)")},
-		{"everybody", []spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, accepted("stopped; accepted until 2026-12-31: lab")},
-		{"by OU", []spec.Exemption{{OU: "B", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, accepted("stopped; accepted until 2026-12-31: lab")},
+		{"by number", []spec.Exemption{{Account: "300000000000", Region: "*", Control: "config-recorder", Reason: "lab", Until: day("2026-12-31")}}, accepted("lab", "", "2026-12-31")},
+		{"by name, with an owner", []spec.Exemption{{Account: "shop", Region: "eu-west-1", Control: "*", Reason: "lab", Owner: "alice", Until: day("2026-12-31")}}, accepted("lab", "alice", "2026-12-31")},
+		{"everybody", []spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, accepted("lab", "", "2026-12-31")},
+		{"by OU", []spec.Exemption{{OU: "B", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, accepted("lab", "", "2026-12-31")},
 		{"another OU", []spec.Exemption{{OU: "A", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, drift},
 		{"an OU that is gone", []spec.Exemption{{OU: "gone", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, drift},
 		{"another account", []spec.Exemption{{Account: "200000000000", Region: "*", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, drift},
 		{"another Region", []spec.Exemption{{Account: "*", Region: "us-east-1", Control: "*", Reason: "lab", Until: day("2026-12-31")}}, drift},
 		{"another control", []spec.Exemption{{Account: "*", Region: "*", Control: "alert-topic", Reason: "lab", Until: day("2026-12-31")}}, drift},
-		{"until today", []spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "lab", Until: day("2026-11-22")}}, accepted("stopped; accepted until 2026-11-22: lab")},
-		{"until yesterday", []spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "lab", Until: day("2026-11-21")}}, reason("stopped; its exemption ended on 2026-11-21 (lab)")},
+		{"until today", []spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "lab", Until: day("2026-11-22")}}, accepted("lab", "", "2026-11-22")},
+		{"until yesterday", []spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "lab", Owner: "alice", Until: day("2026-11-21")}}, ended("lab", "alice", "2026-11-21")},
+		{
+			"two that have ended: the later one",
+			[]spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "new", Until: day("2026-11-21")}, {Account: "*", Region: "*", Control: "*", Reason: "old", Until: day("2026-11-20")}},
+			ended("new", "", "2026-11-21"),
+		},
 		{
 			"one that has ended and one that has not",
 			[]spec.Exemption{{Account: "*", Region: "*", Control: "*", Reason: "old", Until: day("2026-11-21")}, {Account: "*", Region: "*", Control: "*", Reason: "new", Until: day("2026-12-31")}},
-			accepted("stopped; accepted until 2026-12-31: new"),
+			accepted("new", "", "2026-12-31"),
 		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			other := finding.Finding{Account: "300000000000", Region: "eu-west-1", Control: "config-recorder", Status: finding.NotAssessed, Reason: "no way in"}
 			fs := []finding.Finding{drift, other}
-			Exempt(c.exemptions, org, fs, now)
+			if spent := Exempt(c.exemptions, org, fs, now); len(spent) != 0 {
+				t.Errorf("spent: %v", spent)
+			}
 			if diff := cmp.Diff([]finding.Finding{c.want, other}, fs); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestExemptNamesThoseThatHaveEndedAndCoverNothing(t *testing.T) {
+	day := func(d int) spec.Date { return spec.Date{Time: time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC)} }
+	fs := []finding.Finding{
+		{Account: "300000000000", Region: "eu-west-1", Control: "config-recorder", Status: finding.Drift},
+		{Account: "300000000000", Region: "eu-west-1", Control: "alert-topic", Status: finding.InSync},
+	}
+	all := []spec.Exemption{
+		{Account: "*", Region: "*", Control: "alert-topic", Reason: "over, and mended", Until: day(1)},
+		{Account: "*", Region: "*", Control: "config-recorder", Reason: "over, and still there", Until: day(1)},
+		{Account: "*", Region: "*", Control: "alert-topic", Reason: "goes on", Until: day(30)},
+	}
+	spent := Exempt(all, proposeOrg(), fs, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
+	if diff := cmp.Diff(all[:1], spent); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s := finding.Summarize(fs); s.Expired != 1 || s.Drift != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -329,14 +356,14 @@ func TestDisagreementsBetweenCloudFormationAndTheAccounts(t *testing.T) {
 			c.change(l)
 			var got []string
 			for _, f := range wrong(b.Findings(l.Inspected, l.Sets)) {
-				if line := fmt.Sprintf("%s %s: %s", f.Severity, f.Resource, f.Reason); !slices.Contains(got, line) {
+				if line := fmt.Sprintf("%s %s: %s", f.Severity, f.Resource, f.Told()); !slices.Contains(got, line) {
 					got = append(got, line)
 				}
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
-			if fs := wrong(b.Findings(l.Inspected, nil)); slices.ContainsFunc(fs, func(f finding.Finding) bool { return strings.Contains(f.Reason, "CloudFormation") }) {
+			if fs := wrong(b.Findings(l.Inspected, nil)); slices.ContainsFunc(fs, func(f finding.Finding) bool { return strings.Contains(f.Told(), "CloudFormation") }) {
 				t.Errorf("nobody asked CloudFormation, and it is quoted: %+v", fs)
 			}
 		})

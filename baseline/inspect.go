@@ -27,6 +27,11 @@ type Filter struct {
 	Regions  []string // or "global"
 }
 
+// IsZero says that the filter narrows nothing.
+func (f Filter) IsZero() bool {
+	return len(f.Controls)+len(f.Accounts)+len(f.OUs)+len(f.Regions) == 0
+}
+
 // resolved is a filter whose names have been looked up.
 type resolved struct {
 	controls, regions []string

@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -38,25 +39,29 @@ type (
 		Findings []asffFinding `json:"Findings"`
 	}
 	asffFinding struct {
-		SchemaVersion  string             `json:"SchemaVersion"`
-		ID             string             `json:"Id"`
-		ProductArn     string             `json:"ProductArn"`
-		GeneratorID    string             `json:"GeneratorId"`
-		AwsAccountID   string             `json:"AwsAccountId"`
-		AwsAccountName string             `json:"AwsAccountName,omitempty"`
-		Types          []string           `json:"Types"`
-		CreatedAt      string             `json:"CreatedAt"`
-		UpdatedAt      string             `json:"UpdatedAt"`
-		Severity       asffSeverity       `json:"Severity"`
-		Title          string             `json:"Title"`
-		Description    string             `json:"Description"`
-		Remediation    *asffRemediation   `json:"Remediation,omitempty"`
-		ProductFields  map[string]string  `json:"ProductFields"`
-		Resources      []asffThing        `json:"Resources"`
-		Compliance     asffCompliance     `json:"Compliance"`
-		Workflow       asffWorkflow       `json:"Workflow"`
-		RecordState    string             `json:"RecordState"`
-		Provider       asffProviderFields `json:"FindingProviderFields"`
+		SchemaVersion  string   `json:"SchemaVersion"`
+		ID             string   `json:"Id"`
+		ProductArn     string   `json:"ProductArn"`
+		GeneratorID    string   `json:"GeneratorId"`
+		AwsAccountID   string   `json:"AwsAccountId"`
+		AwsAccountName string   `json:"AwsAccountName,omitempty"`
+		Types          []string `json:"Types"`
+		CreatedAt      string   `json:"CreatedAt"`
+		UpdatedAt      string   `json:"UpdatedAt"`
+		// When it was first and last seen; unknown without a history.
+		FirstObservedAt string `json:"FirstObservedAt,omitempty"`
+		LastObservedAt  string `json:"LastObservedAt,omitempty"`
+
+		Severity      asffSeverity       `json:"Severity"`
+		Title         string             `json:"Title"`
+		Description   string             `json:"Description"`
+		Remediation   *asffRemediation   `json:"Remediation,omitempty"`
+		ProductFields map[string]string  `json:"ProductFields"`
+		Resources     []asffThing        `json:"Resources"`
+		Compliance    asffCompliance     `json:"Compliance"`
+		Workflow      asffWorkflow       `json:"Workflow"`
+		RecordState   string             `json:"RecordState"`
+		Provider      asffProviderFields `json:"FindingProviderFields"`
 	}
 	asffSeverity struct {
 		Label    string `json:"Label"`
@@ -104,7 +109,7 @@ type (
 // Ids are those of the things that were looked at, so that the next audit's findings
 // replace these; with --all, what has been repaired is imported as PASSED.
 func asffAudit(w io.Writer, _ Style, a Audit) error {
-	ids, title := identities(a.Findings), titles(a)
+	ids, title := Identify(a.Findings), titles(a)
 	calls := []asffCall{}
 	place, size := "", 0
 	for _, i := range asffOrder(a) {
@@ -208,9 +213,9 @@ func asffFindingOf(a Audit, title map[string]string, f finding.Finding, id strin
 		CreatedAt: asffTime(a.GeneratedAt), UpdatedAt: asffTime(a.GeneratedAt),
 		Severity:    severity,
 		Title:       asffText(asffHeadline(title, f), asffTitle),
-		Description: asffText(cmp.Or(f.Reason, statusWords[status]), asffDescription),
+		Description: asffText(cmp.Or(f.Told(), statusWords[status]), asffDescription),
 		Compliance: asffCompliance{asffStatus(status), []asffReason{{
-			"ORGGUARD_" + strings.ToUpper(string(status)), asffText(cmp.Or(f.Reason, statusWords[status]), asffDescription),
+			"ORGGUARD_" + strings.ToUpper(string(status)), asffText(cmp.Or(f.Told(), statusWords[status]), asffDescription),
 		}}},
 		Workflow:    asffWorkflow{"NEW"},
 		RecordState: "ACTIVE",
@@ -218,6 +223,7 @@ func asffFindingOf(a Audit, title map[string]string, f finding.Finding, id strin
 		ProductFields: asffFields(map[string]string{
 			"orgguard/Control": f.Control, "orgguard/Status": string(status), "orgguard/OUPath": f.OUPath,
 			"orgguard/Region": f.Region, "orgguard/Organization": a.Organization.ID, "orgguard/Version": a.ToolVersion,
+			"orgguard/CloudFormation": f.CloudFormation, "orgguard/Change": string(f.Change),
 		}),
 		Resources: []asffThing{{
 			Type: "Other", Partition: partition, Region: visible(region),
@@ -230,6 +236,17 @@ func asffFindingOf(a Audit, title map[string]string, f finding.Finding, id strin
 	}
 	if strings.HasPrefix(f.Resource, "arn:") {
 		out.Resources[0].ID = asffText(f.Resource, asffResource)
+	}
+	if !f.FirstSeen.IsZero() {
+		out.CreatedAt, out.FirstObservedAt, out.LastObservedAt = asffTime(f.FirstSeen), asffTime(f.FirstSeen), asffTime(a.GeneratedAt)
+	}
+	if e := f.Exemption; e != nil {
+		for k, v := range asffFields(map[string]string{
+			"orgguard/ExemptionReason": e.Reason, "orgguard/ExemptionOwner": e.Owner, "orgguard/ExemptionUntil": e.Until,
+			"orgguard/ExemptionExpired": strconv.FormatBool(e.Expired),
+		}) {
+			out.ProductFields[k] = v
+		}
 	}
 	if status == finding.Exempt {
 		out.Workflow.Status = "SUPPRESSED"

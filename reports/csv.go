@@ -4,14 +4,18 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+
+	"github.com/orgguard/orgguard/orgs/finding"
 )
 
 // csvHeader names the columns; their order is part of the format. New columns
 // are added at the end.
 var csvHeader = []string{
 	"status", "severity", "account", "account_name", "ou_path", "region", "control", "resource",
-	"reason", "expected", "actual", "fix",
+	"reason", "expected", "actual", "fix", "cloudformation", "exemption_reason", "exemption_owner", "exemption_until", "exemption_expired",
+	"change", "first_seen",
 }
 
 // csvAudit writes one line per finding after a header, as RFC 4180 has it: comma,
@@ -39,8 +43,10 @@ func csvAudit(w io.Writer, _ Style, a Audit) error {
 		}
 		record := []string{
 			string(f.Status), string(f.Severity), f.Account, f.AccountName, f.OUPath, f.Region, f.Control, f.Resource,
-			f.Reason, expected, actual, f.Fix,
+			f.Reason, expected, actual, f.Fix, f.CloudFormation,
 		}
+		record = append(record, csvExemption(f.Exemption)...)
+		record = append(record, string(f.Change), rfc3339(f.FirstSeen))
 		for i, s := range record {
 			record[i] = csvCell(s)
 		}
@@ -50,6 +56,13 @@ func csvAudit(w io.Writer, _ Style, a Audit) error {
 	}
 	cw.Flush()
 	return cw.Error()
+}
+
+func csvExemption(e *finding.Exemption) []string {
+	if e == nil {
+		return []string{"", "", "", ""}
+	}
+	return []string{e.Reason, e.Owner, e.Until, strconv.FormatBool(e.Expired)}
 }
 
 func csvJSON(v any) (string, error) {

@@ -34,6 +34,7 @@ type accountGroup struct {
 // section is what a report says about one status.
 type section struct {
 	status   finding.Status
+	heading  string // instead of the status's own
 	findings int
 	groups   []accountGroup
 }
@@ -77,6 +78,44 @@ func sections(fs []finding.Finding) []section {
 	return out
 }
 
+// auditSections are the sections of an audit's findings, and of those that are gone
+// since the run before.
+func auditSections(a Audit) []section {
+	out := sections(a.Findings)
+	if a.Since == nil {
+		return out
+	}
+	for _, c := range []struct {
+		change  finding.Change
+		heading string
+	}{{finding.Resolved, "Resolved since the run before"}, {finding.Unseen, "Open before, and not looked at this time"}} {
+		var gone []finding.Finding
+		for _, f := range a.Since.Gone {
+			if f.Change == c.change {
+				f.Fix = "" // nothing is left to do, or nobody knows
+				gone = append(gone, f)
+			}
+		}
+		if len(gone) == 0 {
+			continue
+		}
+		s := section{status: finding.InSync, findings: len(gone), heading: c.heading + " (" + thousands(len(gone)) + ")"}
+		for _, g := range groupBy(gone, func(f finding.Finding) string { return f.Account }) {
+			s.groups = append(s.groups, accountGroup{id: g[0].Account, name: g[0].AccountName, ou: g[0].OUPath, rows: accountRows(finding.NotApplicable, g)})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// marked is what is told of a finding, with a word in front where it is news.
+func marked(f finding.Finding) string {
+	if f.Change == finding.New || f.Change == finding.Worse {
+		return strings.ToUpper(sinceWords[f.Change]) + ": " + f.Told()
+	}
+	return f.Told()
+}
+
 // compareGroups puts the account with the worst finding first, then the one with
 // the most rows.
 func compareGroups(a, b accountGroup) int {
@@ -97,7 +136,7 @@ func accountRows(status finding.Status, fs []finding.Finding) []row {
 			rows = append(rows, newRow(f))
 		}
 	} else {
-		for _, g := range groupBy(fs, func(f finding.Finding) string { return f.Reason + "\x00" + f.Fix }) {
+		for _, g := range groupBy(fs, func(f finding.Finding) string { return marked(f) + "\x00" + f.Fix }) {
 			rows = append(rows, collapse(g))
 		}
 	}
@@ -110,7 +149,7 @@ func accountRows(status finding.Status, fs []finding.Finding) []row {
 func newRow(f finding.Finding) row {
 	return row{
 		severity: f.Severity, region: f.Region, control: f.Control,
-		resource: f.Resource, reason: f.Reason, fix: f.Fix, findings: 1,
+		resource: f.Resource, reason: marked(f), fix: f.Fix, findings: 1,
 	}
 }
 
@@ -262,6 +301,9 @@ var statusWords = map[finding.Status]string{
 
 // title heads a section.
 func (s section) title() string {
+	if s.heading != "" {
+		return s.heading
+	}
 	n := thousands(s.findings)
 	switch s.status {
 	case finding.Drift:

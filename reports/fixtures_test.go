@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,15 +40,16 @@ func driftAudit() Audit {
 			Account: "300000000004", AccountName: "shop-dev", OUPath: "Root/Workloads/Dev",
 			Region: "us-east-1", Control: "config-change-alert", Resource: "orgguard-config-change",
 			Status: finding.Drift, Severity: finding.Medium,
-			Reason: "CloudFormation says the stack instance is CURRENT, the account says otherwise",
-			Fix:    "orgguard rollout --account 300000000004 --control config-change-alert",
+			Reason: "the rule's pattern lacks calls", CloudFormation: "CURRENT",
+			Fix: "orgguard rollout --account 300000000004 --control config-change-alert",
 		},
 		{
 			Account: "500000000001", AccountName: "sandbox-1", OUPath: "Root/Sandbox",
 			Region: finding.Global, Control: "scp-protect-config", Resource: "orgguard-protect-config",
 			Status: finding.Drift, Severity: finding.High,
-			Reason: "the policy is attached to none of the account's parents",
-			Fix:    "orgguard rollout --control scp-protect-config",
+			Reason:    "the policy is attached to none of the account's parents",
+			Fix:       "orgguard rollout --control scp-protect-config",
+			Exemption: &finding.Exemption{Reason: "pilot", Owner: "network-team", Until: "2026-02-28", Expired: true},
 		},
 		{
 			Account: "600000000001", AccountName: "old-project", OUPath: "Root/Suspended",
@@ -57,8 +59,9 @@ func driftAudit() Audit {
 		{
 			Account: "500000000003", AccountName: "legacy-lab", OUPath: "Root/Sandbox",
 			Region: "ap-northeast-1", Control: "config-delivery", Resource: "legacy-channel",
-			Status: finding.Exempt, Severity: finding.Medium, Reason: "migrates in April; owner: lab team",
-			Expected: map[string]any{"bucket": "config-logs"}, Actual: map[string]any{"bucket": "lab-logs"},
+			Status: finding.Exempt, Severity: finding.Medium, Reason: "the bucket differs",
+			Exemption: &finding.Exemption{Reason: "migrates in April", Owner: "lab team", Until: "2026-04-30"},
+			Expected:  map[string]any{"bucket": "config-logs"}, Actual: map[string]any{"bucket": "lab-logs"},
 		},
 	}
 	for _, region := range []string{"ap-northeast-1", "us-east-1", finding.Global} {
@@ -138,11 +141,58 @@ func hostileAudit() Audit {
 				Account: fmt.Sprintf("9%011d", i), AccountName: h, OUPath: "Root/" + h,
 				Region: "us-east-1", Control: "config-recorder", Resource: h,
 				Status: status, Severity: finding.High, Reason: "it is " + h,
-				Expected: h, Actual: map[string]any{h: []string{h}}, Fix: "rename " + h,
+				Expected: h, Actual: map[string]any{h: []string{h}}, Fix: "rename " + h, CloudFormation: h,
+				Exemption: &finding.Exemption{Reason: h, Owner: h, Until: "2026-04-30", Expired: status == finding.Drift},
+				Change:    finding.New, FirstSeen: generated,
 			}
 			a.Findings = append(a.Findings, f)
 			a.Summary.Add(status, 1)
+			a.Summary.Disagreements++
+			if f.Expired() {
+				a.Summary.Expired++
+			}
 		}
+		a.Notes = append(a.Notes, h)
+	}
+	gone := a.Findings[len(a.Findings)-1]
+	gone.Change = finding.Resolved
+	a.Since = &Since{Run: 6, GeneratedAt: generated.Add(-24 * time.Hour), Changes: Tally{New: len(a.Findings), Resolved: 1}, Gone: []finding.Finding{gone}}
+	return a
+}
+
+// sinceAudit is driftAudit with a history: one finding is new, one got worse, one is
+// resolved, one nobody looked at again.
+func sinceAudit() Audit {
+	a := driftAudit()
+	a.Findings = slices.Clone(a.Findings)
+	for i := range a.Findings {
+		f := &a.Findings[i]
+		if f.Opens() {
+			f.Change, f.FirstSeen = finding.Open, generated.Add(-30*24*time.Hour)
+		}
+		switch {
+		case f.Reason == "the recorder is stopped":
+			f.Change, f.FirstSeen = finding.New, generated
+		case f.Control == "scp-protect-config":
+			f.Change = finding.Worse
+		}
+	}
+	gone := finding.Finding{
+		Account: "300000000001", AccountName: "shop-prod", OUPath: "Root/Workloads/Prod", Region: "us-east-1", Control: "config-delivery",
+		Resource: "default", Status: finding.Drift, Severity: finding.High, Reason: "the channel is missing", Fix: "orgguard rollout",
+		Change: finding.Resolved, FirstSeen: generated.Add(-48 * time.Hour),
+	}
+	unseen := gone
+	unseen.Account, unseen.AccountName, unseen.Change = "300000000002", "pay-prod", finding.Unseen
+	a.Since = &Since{
+		Run: 6, GeneratedAt: generated.Add(-24 * time.Hour),
+		Changes: Tally{New: 1, Worse: 1, Open: 14, Resolved: 1, Unseen: 1}, Gone: []finding.Finding{gone, unseen},
+	}
+	for i := range 7 {
+		r := Run{Run: int64(i + 1), GeneratedAt: generated.Add(time.Duration(i-6) * 24 * time.Hour), ToolVersion: "v0.1.0", Accounts: 14}
+		r.Summary.Drift, r.Drift, r.Summary.NotAssessed = 6+i%3, Severities{1, 2 + i%3, 1, 2}, 12
+		r.Changes = Tally{New: i % 3, Resolved: i % 2}
+		a.Trend = append(a.Trend, r)
 	}
 	return a
 }
@@ -259,7 +309,7 @@ func writings() map[string]func(Style) ([]byte, error) {
 	}
 	for _, f := range Formats() {
 		for name, a := range map[string]Audit{
-			"drift": driftAudit(), "clean": cleanAudit(), "large": largeAudit(), "hostile": hostileAudit(), "empty": {},
+			"drift": driftAudit(), "clean": cleanAudit(), "large": largeAudit(), "hostile": hostileAudit(), "empty": {}, "since": sinceAudit(),
 		} {
 			out["audit-"+name+"."+string(f)] = write(func(b *bytes.Buffer, s Style) error { return Write(b, f, s, a) })
 		}

@@ -156,6 +156,15 @@ func normalizeAudit(a Audit) Audit {
 	if a.Organization.Regions == nil {
 		a.Organization.Regions = []string{}
 	}
+	if a.Since != nil {
+		since := *a.Since
+		since.GeneratedAt, since.Gone = utcSecond(since.GeneratedAt), normalizeSeen(since.Gone)
+		if since.Gone == nil {
+			since.Gone = []finding.Finding{}
+		}
+		a.Since = &since
+	}
+	a.Findings = normalizeSeen(a.Findings)
 	if !slices.IsSortedFunc(a.Findings, finding.Compare) {
 		a.Findings = slices.Clone(a.Findings)
 		finding.Sort(a.Findings)
@@ -164,6 +173,20 @@ func normalizeAudit(a Audit) Audit {
 		a.Findings = []finding.Finding{}
 	}
 	return a
+}
+
+// normalizeSeen is what normalizeAudit does with the times of findings. Most have
+// none, and are returned as they are.
+func normalizeSeen(fs []finding.Finding) []finding.Finding {
+	off := func(f finding.Finding) bool { return f.FirstSeen != utcSecond(f.FirstSeen) }
+	if !slices.ContainsFunc(fs, off) {
+		return fs
+	}
+	fs = slices.Clone(fs)
+	for i := range fs {
+		fs[i].FirstSeen = utcSecond(fs[i].FirstSeen)
+	}
+	return fs
 }
 
 // normalizePlan does the same for a plan, whose order is its own: that in which

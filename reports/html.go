@@ -41,7 +41,7 @@ const maxNoScript = 200
 // and nothing else, so that even what slipped through could neither run nor phone home.
 func htmlAudit(w io.Writer, _ Style, a Audit) error {
 	order := htmlOrder(a.Findings)
-	ids := identities(a.Findings)
+	ids := Identify(a.Findings)
 	data, err := htmlData(a, order, ids)
 	if err != nil {
 		return err
@@ -55,8 +55,12 @@ func htmlAudit(w io.Writer, _ Style, a Audit) error {
 		Policy: htmlPolicy(), Style: template.CSS(auditStyle), Script: template.JS(auditScript), Data: data,
 		Title: visible("orgguard audit: " + v.word + ", " + cmp.Or(a.Organization.ID, "unknown organization")),
 		Word:  v.word, VerdictClass: string(v.status), Text: visible(v.text), Scope: lines,
-		Next: visible(a.Next), Counts: htmlCounts(a),
+		Next: visible(a.Next), Counts: htmlCounts(a), Trend: htmlTrendOf(a.Trend),
 	}
+	for _, r := range remarks(a) {
+		page.Remarks = append(page.Remarks, visible(r))
+	}
+	page.Gone = htmlGone(a)
 	for _, i := range order[:min(maxNoScript, len(order))] {
 		page.First = append(page.First, htmlFirst(a.Findings[i], ids[i]))
 	}
@@ -86,7 +90,9 @@ type (
 		Scope                           []string
 		Counts                          []htmlCount
 		Next, NoScript                  string
-		First                           []htmlLine
+		First, Gone                     []htmlLine
+		Remarks                         []string
+		Trend                           *htmlTrend
 	}
 	htmlCount struct {
 		Class, Number, Word, Link string
@@ -122,7 +128,7 @@ func htmlCounts(a Audit) []htmlCount {
 }
 
 func htmlFirst(f finding.Finding, id string) htmlLine {
-	what := f.Reason
+	what := f.Told()
 	if f.Resource != "" {
 		what = strings.TrimPrefix(what+" ("+f.Resource+")", " ")
 	}
@@ -131,6 +137,21 @@ func htmlFirst(f finding.Finding, id string) htmlLine {
 		Account: visible(strings.TrimSpace(cmp.Or(f.Account, "organization") + " " + f.AccountName)),
 		Region:  visible(f.Region), Control: visible(f.Control), What: visible(what), Fix: visible(f.Fix),
 	}
+}
+
+// htmlGone are the findings that were open before and are not among the findings now.
+// Beyond what anybody reads, their number stands in the remarks.
+func htmlGone(a Audit) []htmlLine {
+	if a.Since == nil {
+		return nil
+	}
+	var out []htmlLine
+	for _, f := range a.Since.Gone[:min(maxNoScript, len(a.Since.Gone))] {
+		l := htmlFirst(f, "")
+		l.Status = sinceWords[f.Change]
+		out = append(out, l)
+	}
+	return out
 }
 
 // htmlOrder is the order in which people read: what drifted, then what could not be
@@ -161,6 +182,7 @@ type htmlRows struct {
 	Accounts   [][3]string `json:"accounts"`
 	Regions    []string    `json:"regions"`
 	Controls   [][2]string `json:"controls"`
+	Changes    [][2]string `json:"changes"`
 	Texts      []string    `json:"texts"`
 	Rows       [][]any     `json:"rows"`
 }
@@ -169,6 +191,10 @@ func htmlData(a Audit, order []int, ids []string) (template.JS, error) {
 	d := htmlRows{
 		Audited: a.Organization.Accounts, Severities: htmlSeverities,
 		Accounts: [][3]string{}, Regions: []string{}, Controls: [][2]string{}, Texts: []string{""}, Rows: [][]any{},
+		Changes: [][2]string{},
+	}
+	for _, c := range finding.Changes {
+		d.Changes = append(d.Changes, [2]string{string(c), sinceWords[c]})
 	}
 	for _, s := range finding.Statuses {
 		d.Statuses = append(d.Statuses, [2]string{string(s), statusWords[s]})
@@ -200,7 +226,8 @@ func htmlData(a Audit, order []int, ids []string) (template.JS, error) {
 			controls[f.Control],
 			slices.Index(finding.Statuses, statusOf(f)),
 			f.Severity.Rank(),
-			text(visible(f.Resource)), text(visible(f.Reason)), text(expected), text(actual), text(visible(f.Fix)),
+			text(visible(f.Resource)), text(visible(f.Told())), text(expected), text(actual), text(visible(f.Fix)),
+			slices.Index(finding.Changes, f.Change), text(rfc3339(f.FirstSeen)),
 		})
 	}
 	b, err := marshal(d, "")

@@ -139,7 +139,7 @@ func TestHTMLInABrowser(t *testing.T) {
 
 	b.run(t, "every finding has an address that opens it", func(t *testing.T) {
 		a := allAudit()
-		ids := identities(a.Findings)
+		ids := Identify(a.Findings)
 		for i, f := range a.Findings {
 			if f.Severity == finding.Low && f.Status == finding.Drift {
 				b.open(page(t, a) + "#f-" + ids[i])
@@ -183,10 +183,33 @@ func TestHTMLInABrowser(t *testing.T) {
 		b.quiet()
 	})
 
+	b.run(t, "with a history there is a trend, and what is news can be picked", func(t *testing.T) {
+		b.open(page(t, sinceAudit()))
+		if got := eval[string](b, typed("change", "new")); got != "1 finding of 18" {
+			t.Errorf("new: %q", got)
+		}
+		if got := eval[string](b, `document.querySelector("#list li .news").textContent`); got != "NEW" {
+			t.Errorf("the badge says %q", got)
+		}
+		if n := eval[int](b, `document.querySelectorAll("svg.trend rect").length`); n != 7*5 {
+			t.Errorf("%d bars", n)
+		}
+		if got := eval[string](b, `document.querySelector("svg.trend").getAttribute("aria-label")`); got != "Findings of 7 runs: 6 of drift and 12 not assessed on 2026-03-08 09:26 UTC; 6 and 12 on 2026-03-14 09:26 UTC" {
+			t.Errorf("the picture is called %q", got)
+		}
+		if got := eval[string](b, `getComputedStyle(document.querySelector("svg.trend rect.critical")).fill`); got != "rgb(139, 26, 26)" {
+			t.Errorf("a bar is %s", got)
+		}
+		if got := eval[string](b, `document.querySelector("#gone tbody").innerText`); !strings.Contains(got, "resolved") || !strings.Contains(got, "not looked at again") {
+			t.Errorf("what was open before: %q", got)
+		}
+		b.quiet()
+	})
+
 	for _, tt := range []struct {
 		name  string
 		audit Audit
-	}{{"drift", allAudit()}, {"clean", cleanAudit()}, {"hostile", hostileAudit()}, {"empty", Audit{}}, {"large", largeAudit()}, {"wide", wideAudit()}} {
+	}{{"drift", allAudit()}, {"clean", cleanAudit()}, {"hostile", hostileAudit()}, {"empty", Audit{}}, {"large", largeAudit()}, {"wide", wideAudit()}, {"since", sinceAudit()}} {
 		b.run(t, tt.name+": fits, reads and names everything, in light and dark", func(t *testing.T) {
 			address := page(t, tt.audit)
 			for _, scheme := range []string{"light", "dark"} {

@@ -90,7 +90,7 @@ func TestHTMLHoldsEveryFinding(t *testing.T) {
 		if len(data.Rows) != len(a.Findings) {
 			t.Fatalf("%s: %d rows for %d findings", name, len(data.Rows), len(a.Findings))
 		}
-		ids, byID := identities(a.Findings), map[string]finding.Finding{}
+		ids, byID := Identify(a.Findings), map[string]finding.Finding{}
 		for i, f := range a.Findings {
 			byID[ids[i]] = f
 		}
@@ -105,7 +105,7 @@ func TestHTMLHoldsEveryFinding(t *testing.T) {
 				data.Accounts[at(1)][0], data.Accounts[at(1)][1], data.Accounts[at(1)][2], data.Regions[at(2)], data.Controls[at(3)][0],
 				data.Statuses[at(4)][0], data.Texts[at(6)], data.Texts[at(7)], data.Texts[at(10)],
 			}
-			want := []string{f.Account, f.AccountName, f.OUPath, f.Region, f.Control, string(f.Status), f.Resource, f.Reason, f.Fix}
+			want := []string{f.Account, f.AccountName, f.OUPath, f.Region, f.Control, string(f.Status), f.Resource, f.Told(), f.Fix}
 			for i := range want {
 				want[i] = visible(want[i])
 			}

@@ -19,7 +19,7 @@ import (
 
 func TestJSONIsWhatTheSchemasSay(t *testing.T) {
 	for schema, writings := range map[string][]string{
-		AuditSchema:  {"audit-drift.json", "audit-clean.json", "audit-hostile.json", "audit-empty.json"},
+		AuditSchema:  {"audit-drift.json", "audit-clean.json", "audit-hostile.json", "audit-empty.json", "audit-since.json"},
 		plan.Schema:  {"plan.json", "plan-hostile.json", "plan-empty.json"},
 		ResultSchema: {"result.json", "result-hostile.json", "result-empty.json"},
 	} {
@@ -73,6 +73,12 @@ func TestTheSchemasKnowEveryMember(t *testing.T) {
 		{AuditSchema, []string{"properties", "organization"}, reflect.TypeFor[Organization](), nil},
 		{AuditSchema, []string{"properties", "summary"}, reflect.TypeFor[finding.Summary](), nil},
 		{AuditSchema, []string{"$defs", "finding"}, reflect.TypeFor[finding.Finding](), nil},
+		{AuditSchema, []string{"$defs", "exemption"}, reflect.TypeFor[finding.Exemption](), nil},
+		{AuditSchema, []string{"$defs", "tally"}, reflect.TypeFor[Tally](), nil},
+		{AuditSchema, []string{"$defs", "shard_account"}, reflect.TypeFor[ShardAccount](), nil},
+		{AuditSchema, []string{"properties", "scope"}, reflect.TypeFor[Scope](), nil},
+		{AuditSchema, []string{"properties", "shard"}, reflect.TypeFor[Shard](), nil},
+		{AuditSchema, []string{"properties", "since"}, reflect.TypeFor[Since](), nil},
 		{plan.Schema, nil, reflect.TypeFor[plan.Plan](), nil},
 		{plan.Schema, []string{"$defs", "change"}, reflect.TypeFor[plan.Change](), nil},
 		{plan.Schema, []string{"$defs", "skip"}, reflect.TypeFor[plan.Skip](), nil},
@@ -97,7 +103,7 @@ func TestTheSchemasKnowEveryMember(t *testing.T) {
 			name, opts, _ := strings.Cut(tt.typ.Field(i).Tag.Get("json"), ",")
 			switch {
 			case name == "-":
-			case strings.Contains(opts, "omitempty"):
+			case strings.Contains(opts, "omit"):
 				sometimes = append(sometimes, name)
 			default:
 				always = append(always, name)

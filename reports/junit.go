@@ -123,6 +123,9 @@ func junitVerdict(a Audit) junitSuite {
 		text = append(text, Safe(l))
 	}
 	text = append(text, countLine(a.Summary))
+	for _, r := range remarks(a) {
+		text = append(text, Safe(r))
+	}
 	switch {
 	case a.Interrupted:
 		c.Error = &junitResult{Message: "the audit was stopped before the end", Type: "interrupted"}
@@ -219,7 +222,7 @@ func junitDetails(fs []finding.Finding) (string, error) {
 		}
 		for _, l := range [][2]string{
 			{"status", statusWords[statusOf(f)]}, {"severity", string(f.Severity)}, {"resource", f.Resource},
-			{"reason", f.Reason}, {"expected", expected}, {"actual", actual}, {"fix", f.Fix},
+			{"reason", f.Told()}, {"expected", expected}, {"actual", actual}, {"fix", f.Fix},
 		} {
 			if l[1] != "" {
 				lines = append(lines, l[0]+": "+visible(l[1]))

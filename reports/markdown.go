@@ -30,10 +30,13 @@ func markdownAudit(w io.Writer, _ Style, a Audit) error {
 		numbers = append(numbers, thousands(a.Summary.Of(s)))
 	}
 	m.table(words, [][]string{numbers})
+	for _, r := range remarks(a) {
+		m.line("%s", md(r))
+	}
 	if a.Next != "" {
 		m.line("Next: %s", code(a.Next))
 	}
-	for _, s := range sections(a.Findings) {
+	for _, s := range auditSections(a) {
 		m.line("### %s", s.title())
 		m.findings(s)
 	}

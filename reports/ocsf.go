@@ -76,6 +76,7 @@ type (
 		Title   string   `json:"title"`
 		Desc    string   `json:"desc,omitempty"`
 		Created int64    `json:"created_time"`
+		First   int64    `json:"first_seen_time,omitempty"`
 		Types   []string `json:"types"`
 	}
 	ocsfCompliance struct {
@@ -102,7 +103,7 @@ type (
 // Finding, one per finding, for data lakes and SIEMs. What the class has no place
 // for, expected and actual values, stands under "unmapped".
 func ocsfAudit(w io.Writer, _ Style, a Audit) error {
-	ids, title := identities(a.Findings), titles(a)
+	ids, title := Identify(a.Findings), titles(a)
 	out := make([]ocsfFinding, len(a.Findings))
 	for i, f := range a.Findings {
 		out[i] = ocsfFindingOf(a, f, ids[i], cmp.Or(title[f.Control], f.Control))
@@ -126,12 +127,12 @@ func ocsfFindingOf(a Audit, f finding.Finding, id, title string) ocsfFinding {
 		}},
 		Cloud: ocsfCloud{"AWS", region, ocsfAccount{account, visible(f.AccountName), ocsfAWS, "AWS Account"}, nil},
 		Info: ocsfInfo{
-			UID: id, Title: Safe(title), Desc: visible(f.Reason), Created: ocsfTime(a.GeneratedAt),
+			UID: id, Title: Safe(title), Desc: visible(f.Told()), Created: ocsfTime(a.GeneratedAt),
 			Types: []string{"Software and Configuration Checks"},
 		},
 		Compliance: ocsfCompliance{
 			Control: visible(f.Control), Standards: []string{"orgguard baseline"},
-			Code: string(status), Detail: visible(f.Reason),
+			Code: string(status), Detail: visible(f.Told()),
 		},
 		Resources: []ocsfResource{{
 			UID:  visible(strings.Join([]string{account, region, f.Control, f.Resource}, "/")),
@@ -148,10 +149,32 @@ func ocsfFindingOf(a Audit, f finding.Finding, id, title string) ocsfFinding {
 	if f.Fix != "" {
 		e.Remediation = &ocsfRemediation{visible(f.Fix)}
 	}
-	if f.Expected != nil || f.Actual != nil {
-		e.Unmapped = map[string]any{"expected": f.Expected, "actual": f.Actual}
+	if !f.FirstSeen.IsZero() {
+		e.Info.First = ocsfTime(f.FirstSeen)
 	}
+	e.Unmapped = ocsfUnmapped(f)
 	return e
+}
+
+// ocsfUnmapped is what the class has no place for; nil when there is nothing.
+func ocsfUnmapped(f finding.Finding) map[string]any {
+	out := map[string]any{}
+	if f.Expected != nil || f.Actual != nil {
+		out["expected"], out["actual"] = f.Expected, f.Actual
+	}
+	if f.CloudFormation != "" {
+		out["cloudformation"] = f.CloudFormation
+	}
+	if f.Exemption != nil {
+		out["exemption"] = f.Exemption
+	}
+	if f.Change != "" {
+		out["change"] = f.Change
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // ocsfTime is in milliseconds. A report without a date has none before 1970.

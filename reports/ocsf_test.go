@@ -26,7 +26,7 @@ var ocsfKnown = map[string][]string{
 	},
 	"metadata": {"version", "profiles", "product"}, "metadata.product": {"name", "vendor_name", "uid", "version"},
 	"cloud": {"provider", "region", "account", "org"}, "cloud.account": {"uid", "name", "type_id", "type"}, "cloud.org": {"uid", "ou_name"},
-	"finding_info": {"uid", "title", "desc", "created_time", "types"},
+	"finding_info": {"uid", "title", "desc", "created_time", "first_seen_time", "types"},
 	"compliance":   {"control", "standards", "status_id", "status", "status_code", "status_detail"},
 	"resources":    {"uid", "name", "type", "region", "cloud_partition"}, "remediation": {"desc"},
 }
@@ -40,7 +40,7 @@ var ocsfEnums = map[string]map[int]string{
 }
 
 func TestOCSFIsOfItsClass(t *testing.T) {
-	for _, name := range []string{"audit-drift.ocsf", "audit-hostile.ocsf", "audit-empty.ocsf", "audit-large.ocsf", "audit-clean.ocsf"} {
+	for _, name := range []string{"audit-drift.ocsf", "audit-hostile.ocsf", "audit-empty.ocsf", "audit-large.ocsf", "audit-clean.ocsf", "audit-since.ocsf"} {
 		var events []map[string]any
 		if err := json.Unmarshal(mustWrite(t, name, Style{}), &events); err != nil {
 			t.Fatalf("%s: %v", name, err)

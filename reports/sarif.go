@@ -81,6 +81,7 @@ type (
 		RuleIndex    int                `json:"ruleIndex"`
 		Kind         string             `json:"kind"`
 		Level        string             `json:"level"`
+		Baseline     string             `json:"baselineState,omitempty"`
 		Message      sarifText          `json:"message"`
 		Locations    []sarifLocation    `json:"locations"`
 		Fingerprints map[string]string  `json:"partialFingerprints"`
@@ -120,11 +121,14 @@ type (
 // only what fails.
 func sarifAudit(w io.Writer, _ Style, a Audit) error {
 	rules, index := sarifRules(a)
-	ids := identities(a.Findings)
+	ids := Identify(a.Findings)
 	results := make([]sarifResult, len(a.Findings))
 	for i, f := range a.Findings {
 		results[i] = sarifResultOf(a, f, ids[i])
 		results[i].RuleIndex = index[f.Control]
+		if a.Since != nil {
+			results[i].Baseline = sarifBaseline(f)
+		}
 	}
 	return writeJSON(w, sarifLog{sarifSchema, sarifVersion, []sarifRun{{
 		Tool: sarifTool{sarifDriver{
@@ -138,8 +142,19 @@ func sarifAudit(w io.Writer, _ Style, a Audit) error {
 		// A service replaces the results of the last run of the same id.
 		Automation: sarifAutomation{"orgguard/audit/" + visible(a.Organization.ID) + "/"},
 		Results:    results,
-		Properties: map[string]any{"organization": a.Organization, "summary": a.Summary},
+		Properties: sarifRunProperties(a),
 	}}})
+}
+
+func sarifRunProperties(a Audit) map[string]any {
+	p := map[string]any{"organization": a.Organization, "summary": a.Summary}
+	if len(a.Notes) > 0 {
+		p["notes"] = a.Notes
+	}
+	if a.Since != nil {
+		p["since"] = map[string]any{"generated_at": a.Since.GeneratedAt, "changes": a.Since.Changes}
+	}
+	return p
 }
 
 func rfc3339(t time.Time) string {
@@ -220,7 +235,7 @@ func sarifResultOf(a Audit, f finding.Finding, id string) sarifResult {
 		r.Kind, r.Level = "fail", sarifSeverity(f.Severity)
 	case finding.Exempt:
 		r.Kind, r.Level = "fail", sarifSeverity(f.Severity)
-		r.Suppressions = []sarifSuppression{{Kind: "external", Status: "accepted", Justification: visible(f.Reason)}}
+		r.Suppressions = []sarifSuppression{{Kind: "external", Status: "accepted", Justification: visible(f.Told())}}
 	case finding.InSync:
 		r.Kind = "pass"
 	case finding.NotApplicable:
@@ -229,6 +244,18 @@ func sarifResultOf(a Audit, f finding.Finding, id string) sarifResult {
 		r.Kind = "open" // the standard's word for: could not be decided
 	}
 	return r
+}
+
+// sarifBaseline is how a result stands to the run before. The standard wants it of
+// all results of a run or of none (3.27.24).
+func sarifBaseline(f finding.Finding) string {
+	switch f.Change {
+	case finding.New:
+		return "new"
+	case finding.Worse, finding.Accepted:
+		return "updated"
+	}
+	return "unchanged"
 }
 
 func sarifProperties(f finding.Finding) map[string]any {
@@ -244,6 +271,15 @@ func sarifProperties(f finding.Finding) map[string]any {
 	}
 	if f.Fix != "" {
 		p["fix"] = f.Fix
+	}
+	if f.CloudFormation != "" {
+		p["cloudformation"] = f.CloudFormation
+	}
+	if f.Exemption != nil {
+		p["exemption"] = f.Exemption
+	}
+	if !f.FirstSeen.IsZero() {
+		p["firstSeen"] = rfc3339(f.FirstSeen)
 	}
 	return p
 }

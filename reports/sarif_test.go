@@ -165,11 +165,11 @@ func TestIdentities(t *testing.T) {
 	repaired.Status, repaired.Reason, repaired.AccountName = finding.InSync, "as configured", "renamed"
 	other.Resource = "another"
 	second.Reason = "CloudFormation says otherwise"
-	ids := identities([]finding.Finding{f, other, second})
+	ids := Identify([]finding.Finding{f, other, second})
 	if len(unique(ids)) != 3 {
 		t.Errorf("%q are not three", ids)
 	}
-	if again := identities([]finding.Finding{repaired}); again[0] != ids[0] {
+	if again := Identify([]finding.Finding{repaired}); again[0] != ids[0] {
 		t.Errorf("repaired, %s has become %s", ids[0], again[0])
 	}
 	if identity("a", "bc") == identity("ab", "c") || identity("a\x00", "b") == identity("a", "\x00b") {

@@ -25,7 +25,7 @@ func tableAudit(w io.Writer, s Style, a Audit) error {
 		g.line(Safe(l), 0, g.pens.faint)
 	}
 
-	parts := sections(a.Findings)
+	parts := auditSections(a)
 	rows := 0
 	for _, p := range parts {
 		rows += p.rows()
@@ -46,6 +46,9 @@ func tableAudit(w io.Writer, s Style, a Audit) error {
 
 	g.blank()
 	g.line(countLine(a.Summary), 0, nil)
+	for _, r := range remarks(a) {
+		g.hang("", Safe(r), nil)
+	}
 	if a.Next != "" {
 		g.hang("Next: ", Safe(a.Next), g.pens.strong)
 	}

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -126,7 +129,13 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 		}
 		found = append(found, fs...)
 	}
-	baseline.Exempt(s.cfg.Audit.Exemptions, s.org, found, s.now())
+	spent := baseline.Exempt(s.cfg.Audit.Exemptions, s.org, found, s.now())
+	if !o.filter.IsZero() {
+		spent = nil // they may cover drift elsewhere
+	}
+	for _, e := range spent {
+		s.note("the exemption from %s ended on %s and covers no drift: take it out of the configuration (%s)", e.Control, e.Until, e.Reason)
+	}
 	finding.Sort(found)
 	for _, n := range s.base.Notes {
 		s.note("%s", n)
@@ -227,6 +236,7 @@ func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted b
 	}
 	a := reports.Audit{
 		Schema: reports.AuditSchema, GeneratedAt: s.now().UTC(), ToolVersion: version, Interrupted: interrupted,
+		ConfigDigest: s.configDigest(), Scope: s.scopeOf(o.filter),
 		Organization: reports.Organization{
 			ID: s.org.ID, ManagementAccount: string(s.org.ManagementAccount), Accounts: len(accounts), Regions: s.base.Regions,
 		},
@@ -239,6 +249,46 @@ func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted b
 	}
 	a.Next = s.next(a)
 	return a
+}
+
+// scopeOf is what a filter leaves to be looked at.
+func (s *session) scopeOf(f baseline.Filter) reports.Scope {
+	scope := reports.Scope{Controls: f.Controls, Regions: f.Regions}
+	if len(f.Controls) == 0 {
+		scope.Controls = s.base.Controls()
+		if s.guard != nil {
+			scope.Controls = append(scope.Controls, protect.Control)
+		}
+	}
+	scope.Controls, scope.Regions = sorted(scope.Controls), sorted(scope.Regions)
+	if len(f.Accounts)+len(f.OUs) > 0 {
+		// The names have been looked up before.
+		chosen, _ := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+		for _, a := range chosen {
+			scope.Accounts = append(scope.Accounts, string(a.ID))
+		}
+		scope.Accounts = sorted(scope.Accounts)
+	}
+	return scope
+}
+
+// configDigest is a digest of the configuration as it applies to the organization:
+// what would be deployed and where, and what is accepted. Comments and order of the
+// file do not matter to it.
+func (s *session) configDigest() string {
+	effective := map[string]any{
+		"templates": s.base.Templates(), "regions": s.base.Regions, "all_enabled": s.base.AllEnabled, "home": s.base.Home,
+		"security": s.base.Security, "controls": s.base.Controls(), "organization": s.cfg.Organization, "exemptions": s.cfg.Audit.Exemptions,
+	}
+	if s.guard != nil {
+		effective["policy"], effective["attach"] = string(s.guard.Policy), s.guard.Attach
+	}
+	b, err := json.Marshal(effective)
+	if err != nil {
+		return "" // plain data: cannot happen
+	}
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // next is what to type after reading the report.

@@ -59,11 +59,14 @@ func exitCode(err error) int {
 
 var (
 	datePattern = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z|\+00:00)`)
+	hashPattern = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 	tookPattern = regexp.MustCompile(`( +| in )\d+(\.\d+)?(ms|s)\b`)
 )
 
-// normalText replaces what two runs never share: the clock.
+// normalText replaces what two runs never share, the clock, and digests, which change
+// with every template.
 func normalText(s string) string {
+	s = hashPattern.ReplaceAllString(s, "<digest>")
 	return tookPattern.ReplaceAllString(datePattern.ReplaceAllString(s, "<time>"), " <took>")
 }
 

@@ -3,6 +3,8 @@ package finding
 import (
 	"cmp"
 	"slices"
+	"strings"
+	"time"
 )
 
 // Status is the verdict on one thing that was to be looked at.
@@ -62,6 +64,69 @@ type Finding struct {
 	Expected    any      `json:"expected,omitempty"`
 	Actual      any      `json:"actual,omitempty"`
 	Fix         string   `json:"fix,omitempty"` // what to type or do next
+	// CloudFormation is what CloudFormation says of what deploys the resource, in
+	// its own words, and only where it disagrees with the account: CURRENT for
+	// what drifted, OUTDATED for what is in place.
+	CloudFormation string `json:"cloudformation,omitempty"`
+	// Exemption is the entry of the configuration that accepts the finding, or
+	// accepted it until it ended.
+	Exemption *Exemption `json:"exemption,omitempty"`
+	// Change and FirstSeen compare with the runs before, where a history is kept.
+	Change    Change    `json:"change,omitempty"`
+	FirstSeen time.Time `json:"first_seen,omitzero"`
+}
+
+// Exemption is why and until when a drift is accepted, and by whom.
+type Exemption struct {
+	Reason  string `json:"reason"`
+	Owner   string `json:"owner,omitempty"`
+	Until   string `json:"until"` // the last day, in UTC
+	Expired bool   `json:"expired,omitempty"`
+}
+
+// Change says how a finding stands to the run before.
+type Change string
+
+// The changes.
+const (
+	New      Change = "new"      // was not open before
+	Worse    Change = "worse"    // was open or accepted, and matters more now
+	Open     Change = "open"     // was open before
+	Accepted Change = "accepted" // was open before, and is exempt now
+	Resolved Change = "resolved" // was open before, and is in order now
+	Unseen   Change = "unseen"   // was open before, and nobody looked this time
+)
+
+// Changes lists the changes in the order in which reports tell them.
+var Changes = []Change{New, Worse, Resolved, Accepted, Open, Unseen}
+
+// Told is the reason with what else is known about it, in one sentence: what
+// CloudFormation says against it, who accepted it until when.
+func (f Finding) Told() string {
+	out := f.Reason
+	if f.CloudFormation != "" && !strings.Contains(out, "CloudFormation") {
+		out += "; CloudFormation says " + f.CloudFormation
+	}
+	if e := f.Exemption; e != nil {
+		verb := "accepted until"
+		if e.Expired {
+			verb = "its exemption ended on"
+		}
+		out += "; " + verb + " " + e.Until + ": " + e.Reason
+		if e.Owner != "" {
+			out += " (" + e.Owner + ")"
+		}
+	}
+	return strings.TrimPrefix(out, "; ")
+}
+
+// Opens says whether somebody has to do something: drift, or what nobody could
+// look at.
+func (f Finding) Opens() bool { return f.Status == Drift || f.Status == NotAssessed }
+
+// Expired says that the finding was accepted once and is no more.
+func (f Finding) Expired() bool {
+	return f.Status == Drift && f.Exemption != nil && f.Exemption.Expired
 }
 
 // Compare orders findings by account, Region, control, resource and reason.
@@ -86,6 +151,11 @@ type Summary struct {
 	Exempt        int `json:"exempt"`
 	NotAssessed   int `json:"not_assessed"`
 	NotApplicable int `json:"not_applicable"`
+	// Disagreements are those of the findings about which CloudFormation says
+	// otherwise, and Expired the drift whose exemption has ended. Both are
+	// counted above too.
+	Disagreements int `json:"disagreements"`
+	Expired       int `json:"expired"`
 }
 
 // Summarize counts the findings.
@@ -93,6 +163,12 @@ func Summarize(fs []Finding) Summary {
 	var s Summary
 	for _, f := range fs {
 		s.Add(f.Status, 1)
+		if f.CloudFormation != "" {
+			s.Disagreements++
+		}
+		if f.Expired() {
+			s.Expired++
+		}
 	}
 	return s
 }

@@ -3,8 +3,8 @@
   // Every text in the data is foreign. It is only ever set as text, never as HTML.
   const data = JSON.parse(document.getElementById("data").textContent);
   const ID = 0, ACCOUNT = 1, REGION = 2, CONTROL = 3, STATUS = 4, SEVERITY = 5,
-    RESOURCE = 6, REASON = 7, EXPECTED = 8, ACTUAL = 9, FIX = 10;
-  const { rows, accounts, regions, controls, texts, statuses, severities } = data;
+    RESOURCE = 6, REASON = 7, EXPECTED = 8, ACTUAL = 9, FIX = 10, CHANGE = 11, FIRST = 12;
+  const { rows, accounts, regions, controls, texts, statuses, severities, changes } = data;
   const perPage = 50, mapRows = 25, printed = 500, drift = 0;
 
   const $ = (id) => document.getElementById(id);
@@ -18,7 +18,7 @@
   }
 
   // What the reader asks for. It is kept in the address, so that it can be linked.
-  const blank = { q: "", status: "", severity: "", account: "", control: "", region: "", sort: "" };
+  const blank = { q: "", status: "", severity: "", account: "", control: "", region: "", sort: "", change: "" };
   let asked = { ...blank }, page = 0, shown = [];
 
   // Texts repeat, so a search looks at each of them once, and then at the rows.
@@ -39,12 +39,14 @@
     const severity = severities.indexOf(asked.severity);
     const control = controls.findIndex((c) => c[0] === asked.control);
     const region = regions.indexOf(asked.region);
+    const change = changes.findIndex((c) => c[0] === asked.change);
     const account = asked.account ? hits(lowAccounts, asked.account.toLowerCase().trim()) : null;
     shown = [];
     for (let i = 0; i < rows.length; i++) {
       const r = rows[i];
       if (asked.status && r[STATUS] !== status || asked.severity && r[SEVERITY] !== severity ||
         asked.control && r[CONTROL] !== control || asked.region && r[REGION] !== region ||
+        asked.change && r[CHANGE] !== change ||
         account && !account[r[ACCOUNT]]) continue;
       if (terms.every((t) => t.account[r[ACCOUNT]] || t.region[r[REGION]] || t.control[r[CONTROL]] || t.status[r[STATUS]] ||
         t.text[r[RESOURCE]] || t.text[r[REASON]] || t.text[r[FIX]] || t.text[r[EXPECTED]] || t.text[r[ACTUAL]] ||
@@ -82,6 +84,8 @@
     $("next").disabled = page >= pages - 1;
   }
 
+  const news = (r) => r[CHANGE] >= 0 && ["new", "worse"].includes(changes[r[CHANGE]][0])
+    ? make("span", { class: "badge news" }, changes[r[CHANGE]][1].toUpperCase()) : null;
   const badge = (r) => r[STATUS] === drift
     ? make("span", { class: "badge " + severities[r[SEVERITY]] }, severities[r[SEVERITY]].toUpperCase())
     : make("span", { class: "badge " + statuses[r[STATUS]][0] }, statuses[r[STATUS]][1]);
@@ -91,7 +95,7 @@
     const resource = texts[r[RESOURCE]], reason = texts[r[REASON]];
     const details = make("details", {},
       make("summary", {},
-        make("span", {}, badge(r)),
+        make("span", {}, badge(r), " ", news(r)),
         make("span", {}, account || "organization", " ", make("small", {}, [name, ou].filter(Boolean).join(" · "))),
         make("span", {}, regions[r[REGION]]),
         make("span", {}, controls[r[CONTROL]][0]),
@@ -114,6 +118,8 @@
     say("OU", ou);
     say("Region", regions[r[REGION]]);
     say("Resource", texts[r[RESOURCE]]);
+    say("Since the run before", r[CHANGE] < 0 ? "" : changes[r[CHANGE]][1]);
+    say("First seen", texts[r[FIRST]]);
     say("Reason", texts[r[REASON]]);
     if (texts[r[FIX]]) {
       list.append(make("dt", {}, "Fix"),
@@ -296,6 +302,9 @@
   options($("severity"), used(SEVERITY, severities).map((s) => [s, s]), "any");
   options($("control"), used(CONTROL, controls).map((c) => [c[0], c[0]]), "any");
   options($("region"), used(REGION, regions).map((r) => [r, r]), "any");
+  const since = used(CHANGE, changes);
+  options($("change"), since, "any");
+  $("change-field").hidden = since.length === 0;
   options($("sort"), [["account", "account"], ["control", "control"], ["region", "Region"]], "worst first");
   $("accounts").append(...accounts.slice(0, 2000).map(([id, name]) => make("option", { value: id }, name)));
 
