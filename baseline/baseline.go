@@ -26,6 +26,7 @@ type Baseline struct {
 	// Notes are choices that were made because the configuration is silent.
 	Notes []string
 
+	waves    waves
 	units    []*composed
 	controls []Control      // those that are on
 	settings map[string]any // by control id
@@ -41,7 +42,7 @@ func Resolve(cfg *spec.Config, org *orgs.Organization, fallbackRegion string) (*
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if err := b.resolveControls(); err != nil {
+	if err := errors.Join(b.resolveControls(), b.resolveWaves()); err != nil {
 		return nil, err
 	}
 	return b, b.compose()

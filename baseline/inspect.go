@@ -36,6 +36,10 @@ func (f Filter) IsZero() bool {
 type resolved struct {
 	controls, regions []string
 	accounts          map[orgs.AccountID]bool // nil: all
+	// whole takes units for what they are, deployed as one: all of a unit that
+	// has one of the controls, and every unit that lives once, on which the
+	// others rest. It is for plans.
+	whole bool
 }
 
 // resolve looks the filter's names up and reports every unknown one.
@@ -67,6 +71,36 @@ func (f Filter) resolve(b *Baseline) (resolved, error) {
 		}
 	}
 	return r, errors.Join(problems...)
+}
+
+// reaches says whether the account is meant.
+func (r resolved) reaches(id orgs.AccountID) bool { return r.accounts == nil || r.accounts[id] }
+
+// everything says whether the filter leaves nothing out.
+func (r resolved) everything() bool {
+	return r.accounts == nil && len(r.controls) == 0 && len(r.regions) == 0
+}
+
+// asks says whether what was inspected is what was asked for, and not only looked
+// at as a part of its unit.
+func (r resolved) asks(in Inspection) bool {
+	return !in.unit.everywhere() || r.reaches(in.Account.ID) && (len(r.controls) == 0 || slices.Contains(r.controls, in.Resource.Control))
+}
+
+// serves says whether the unit has a part in one of the controls.
+func (r resolved) serves(u *composed) bool {
+	return len(r.controls) == 0 || slices.ContainsFunc(u.controls, func(id string) bool { return slices.Contains(r.controls, id) })
+}
+
+// covers says whether the filter leaves a resource of a unit in an account.
+func (r resolved) covers(u *composed, id orgs.AccountID, res Resource, region string) bool {
+	switch {
+	case r.whole && !u.everywhere():
+		return true
+	case r.whole:
+		return r.reaches(id) && r.serves(u)
+	}
+	return r.reaches(id) && r.wants(res, region)
 }
 
 func (r resolved) wants(res Resource, region string) bool {
@@ -133,7 +167,7 @@ func scopeOf(p orgs.Partition, id orgs.AccountID, region string) scope {
 func (b *Baseline) cells(f resolved) ([]cell, error) {
 	var out []cell
 	for _, a := range b.Accounts {
-		if f.accounts != nil && !f.accounts[a.ID] {
+		if !f.reaches(a.ID) && !f.whole {
 			continue
 		}
 		byRegion := map[string]*cell{}
@@ -147,7 +181,7 @@ func (b *Baseline) cells(f resolved) ([]cell, error) {
 					return nil, err
 				}
 				for _, r := range rs {
-					if !f.wants(r, region) {
+					if !f.covers(u, a.ID, r, region) {
 						continue
 					}
 					c := byRegion[region]
@@ -191,6 +225,11 @@ func (b *Baseline) Inspect(ctx context.Context, pool *access.Pool, f Filter, wor
 	if err != nil {
 		return nil, err
 	}
+	return b.inspectCells(ctx, pool, cells, workers, progress), nil
+}
+
+// inspectCells looks at cells.
+func (b *Baseline) inspectCells(ctx context.Context, pool *access.Pool, cells []cell, workers int, progress Progress) []Inspection {
 	enter := map[orgs.AccountID]func() entry{}
 	for _, c := range cells {
 		if _, ok := enter[c.account.ID]; !ok {
@@ -215,7 +254,7 @@ func (b *Baseline) Inspect(ctx context.Context, pool *access.Pool, f Filter, wor
 		}
 		out = append(out, o.Value...)
 	}
-	return out, nil
+	return out
 }
 
 // all gives every part of the cell the same verdict.

@@ -49,6 +49,9 @@ type Mismatch struct {
 	// Manual is what a person must do, where no API call of orgguard's can
 	// put it right; "" when a rollout does.
 	Manual string
+	// Waits says that nothing went wrong and it is a person's turn, as with a
+	// subscription that nobody has confirmed yet.
+	Waits bool
 	// Verb is the plan's word for putting it right; "" means repair.
 	Verb string
 }

@@ -255,7 +255,7 @@ func compareSubscription(r Resource, state any) []Mismatch {
 	return []Mismatch{{
 		Reason:   "the subscription of " + r.str("Endpoint") + " is not confirmed",
 		Expected: "confirmed", Actual: "pending confirmation",
-		Manual: "ask " + r.str("Endpoint") + " to click the link in the mail that SNS sent",
+		Manual: "ask " + r.str("Endpoint") + " to click the link in the mail that SNS sent", Waits: true,
 	}}
 }
 

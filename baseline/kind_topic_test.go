@@ -56,7 +56,7 @@ func TestCompareSubscription(t *testing.T) {
 		{"a pending one is for a person to confirm", subscriptionState{}, []Mismatch{{
 			Reason:   "the subscription of security@example.com is not confirmed",
 			Expected: "confirmed", Actual: "pending confirmation",
-			Manual: "ask security@example.com to click the link in the mail that SNS sent",
+			Manual: "ask security@example.com to click the link in the mail that SNS sent", Waits: true,
 		}}},
 	})
 }

@@ -22,6 +22,7 @@ type Look struct {
 	TrustedAccessErr error
 
 	stacks map[string]orgs.Outcome[stackState] // by stackKey
+	filter resolved                            // what was looked at
 }
 
 func stackKey(u *composed, id orgs.AccountID, region string) string {
@@ -38,14 +39,14 @@ type stackPlace struct {
 // stackPlaces are all plain stacks of the baseline: the units that live once,
 // and in the management account, which stack sets never reach, those that live
 // everywhere.
-func (b *Baseline) stackPlaces() []stackPlace {
+func (b *Baseline) stackPlaces(f resolved) []stackPlace {
 	var out []stackPlace
 	for _, a := range b.Accounts {
 		if a.Excluded != "" || a.State != orgs.StateActive {
 			continue
 		}
 		for _, u := range b.units {
-			if !b.has(u.unit, a.ID) || u.everywhere() && a.ID != b.Org.ManagementAccount {
+			if !b.has(u.unit, a.ID) || u.everywhere() && (a.ID != b.Org.ManagementAccount || !f.reaches(a.ID) || !f.serves(u)) {
 				continue
 			}
 			for _, region := range b.unitRegions(u.unit, b.candidates()) {
@@ -59,13 +60,25 @@ func (b *Baseline) stackPlaces() []stackPlace {
 // Look reads what a plan needs. Accounts and stacks that cannot be read carry
 // their error; only a broken template is an error of Look itself.
 func (b *Baseline) Look(ctx context.Context, pool *access.Pool, workers int, progress Progress) (*Look, error) {
-	l := &Look{stacks: map[string]orgs.Outcome[stackState]{}}
+	return b.LookAt(ctx, pool, Filter{}, workers, progress)
+}
+
+// LookAt is Look for a plan that is narrowed to some accounts and controls. Units
+// are looked at as a whole, since they are deployed so, and those that live once
+// always: what is asked for rests on them.
+func (b *Baseline) LookAt(ctx context.Context, pool *access.Pool, f Filter, workers int, progress Progress) (*Look, error) {
+	r, err := f.resolve(b)
+	if err != nil {
+		return nil, err
+	}
+	r.whole = true
+	l := &Look{stacks: map[string]orgs.Outcome[stackState]{}, filter: r}
 	// CloudFormation is asked first. Work that an earlier run left behind may
 	// end at any moment: seen in this order it is at worst waited for, while a
 	// stack that is complete only after its resources were found missing would
 	// be mended by hand.
-	l.Sets = b.LoadStackSets(ctx, pool, Filter{})
-	places := b.stackPlaces()
+	l.Sets = b.LoadStackSets(ctx, pool, f)
+	places := b.stackPlaces(r)
 	states := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (stackState, error) {
 		return observeStack(ctx, site{Pool: pool, at: pool.In(b.Org.Partition, p.account, p.region)}, p.unit.Stack)
 	})
@@ -80,9 +93,11 @@ func (b *Baseline) Look(ctx context.Context, pool *access.Pool, workers int, pro
 	default:
 		l.TrustedAccess = desc.Status == types.OrganizationStatusEnabled
 	}
-	if l.Inspected, err = b.Inspect(ctx, pool, Filter{}, workers, progress); err != nil {
+	cells, err := b.cells(r)
+	if err != nil {
 		return nil, err
 	}
+	l.Inspected = b.inspectCells(ctx, pool, cells, workers, progress)
 	return l, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -73,11 +74,35 @@ func (b *Baseline) Propose(l *Look, pool *access.Pool) Proposal {
 	p := &proposer{Baseline: b, look: l, pool: pool, skipped: map[plan.Skip]bool{}}
 	p.access()
 	for _, u := range b.units {
-		p.unit(u, viewsOf(u, l.Inspected))
+		if !u.everywhere() || l.filter.serves(u) {
+			p.unit(u, viewsOf(u, l.Inspected))
+		}
 	}
 	p.Proposal.Notes = append(p.Proposal.Notes, b.Notes...)
 	plan.SortTasks(p.Proposal.Tasks)
+	p.rests()
 	return p.Proposal
+}
+
+// rests drops what lives once from a plan that was narrowed and has nothing else
+// to do: it is in it only for what rests on it.
+func (p *proposer) rests() {
+	if p.look.filter.everything() {
+		return
+	}
+	asked := func(t plan.Task) bool {
+		return t.Stage != plan.Prerequisites && p.look.filter.reaches(orgs.AccountID(t.Account)) || t.Kind == "stack-set"
+	}
+	if !slices.ContainsFunc(p.Proposal.Tasks, asked) {
+		p.Proposal.Tasks = nil
+		return
+	}
+	for _, t := range p.Proposal.Tasks {
+		if !asked(t) {
+			p.Proposal.Notes = append(p.Proposal.Notes, "the plan is narrowed, and has besides what lives once and is not in place yet: what was asked for rests on it")
+			return
+		}
+	}
 }
 
 // viewsOf groups what was inspected by account × Region, in the order of the
@@ -192,6 +217,7 @@ func (p *proposer) plainStack(v view) {
 		c := p.change(v.unit, "stack", plan.Create, "stack "+v.unit.Stack)
 		c.Account, c.AccountName, c.Region, c.Cells = string(v.account.ID), v.account.Name, v.region, 1
 		c.Targets = []string{instanceKey(v.account.ID, v.region)}
+		c.Wave = p.wave(v)
 		c.Why = "does not exist"
 		if st.Exists {
 			c.Verb, c.Why = plan.Update, "template or parameters differ"
@@ -226,46 +252,113 @@ func describe(body string, params map[string]string) map[string]any {
 	return map[string]any{"template_sha256": hex.EncodeToString(sum[:8]), "parameters": params}
 }
 
-// stackSet proposes what one stack set and its instances need.
+// wave is the wave in which an account is reached; 0 for what lives once, which
+// all waves rest on.
+func (p *proposer) wave(v view) int {
+	if !v.unit.everywhere() {
+		return 0
+	}
+	return p.waves.of[v.account.ID]
+}
+
+// reach is account × Region cells, by account.
+type reach map[orgs.AccountID][]string
+
+func (r reach) add(v view) { r[v.account.ID] = append(r[v.account.ID], v.region) }
+
+func (r reach) cells() int {
+	n := 0
+	for _, regions := range r {
+		n += len(regions)
+	}
+	return n
+}
+
+// setWave is what one wave finds to do in a stack set.
+type setWave struct{ missing, stale, inoperable reach }
+
+// stackSet proposes what one stack set and its instances need, wave by wave.
 func (p *proposer) stackSet(u *composed, views []view) {
 	set := p.look.Sets[u.ID]
-	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
 	if set.Err != nil {
+		mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
 		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: p.Home, Control: strings.Join(u.controls, ","), Reason: reasonOf(set.Err), Blocked: true})
 		return
 	}
-	missing, stale := map[orgs.AccountID][]string{}, map[orgs.AccountID][]string{}
+	byWave := map[int]*setWave{}
+	seen := 0 // instances of the set that the plan is about
 	for _, v := range views {
-		inst, has := set.Instances[instanceKey(v.account.ID, v.region)]
-		current := has && inst.Status == "CURRENT" && set.matches(u)
-		switch {
-		case v.err() != nil && current:
-			p.blind(v, "")
-		case v.err() != nil:
-			p.blind(v, "; StackSets deploys there all the same, and nobody can verify it")
-			enlist(missing, stale, has, v)
-		case current:
-			p.repair(v)
-		case has:
-			stale[v.account.ID] = append(stale[v.account.ID], v.region)
-		case v.present():
-			p.adopt(v)
-		default:
-			missing[v.account.ID] = append(missing[v.account.ID], v.region)
+		n := p.wave(v)
+		w := byWave[n]
+		if w == nil {
+			w = &setWave{missing: reach{}, stale: reach{}, inoperable: reach{}}
+			byWave[n] = w
+		}
+		if p.place(w, v, set) {
+			seen++
 		}
 	}
-	w := setWork{unit: u, exists: set.Exists, differs: set.Exists && !set.matches(u), create: p.targets(missing)}
-	if !w.differs {
-		w.retry = p.targets(stale)
+	first := true
+	for _, n := range slices.Sorted(maps.Keys(byWave)) {
+		w := byWave[n]
+		if w.missing.cells()+w.stale.cells()+w.inoperable.cells() == 0 {
+			continue
+		}
+		p.setTask(u, set, n, *w, first, len(byWave) == 1 && seen == len(set.Instances))
+		first = false
 	}
-	if set.Exists && !w.differs && len(w.create)+len(w.retry) == 0 {
-		return
+	if first && (!set.Exists || !set.matches(u)) && p.look.filter.everything() {
+		p.setTask(u, set, 0, setWave{}, true, true)
 	}
+}
+
+// place sorts a view into what is to be done, and says whether it has an instance.
+func (p *proposer) place(w *setWave, v view, set *StackSet) bool {
+	inst, has := set.Instances[instanceKey(v.account.ID, v.region)]
+	current := has && inst.Status == "CURRENT" && set.matches(v.unit)
+	enlist := func() {
+		switch {
+		case inst.Status == inoperable:
+			w.inoperable.add(v)
+		case has:
+			w.stale.add(v)
+		default:
+			w.missing.add(v)
+		}
+	}
+	switch {
+	case v.err() != nil && current:
+		p.blind(v, "")
+	case v.err() != nil:
+		p.blind(v, "; StackSets deploys there all the same, and nobody can verify it")
+		enlist()
+	case current:
+		p.repair(v)
+	case has:
+		enlist()
+	case v.present():
+		p.adopt(v)
+	default:
+		enlist()
+	}
+	return has
+}
+
+// setTask proposes one wave's work on a stack set. first says that no earlier wave
+// touches the set; all that the wave is all there is of it.
+func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, first, all bool) {
+	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
+	w := setWork{
+		unit: u, set: set, first: first, exists: set.Exists, differs: set.Exists && !set.matches(u),
+		create: p.targets(cells.missing), update: p.targets(cells.stale), forget: p.targets(cells.inoperable), wave: cells,
+	}
+	w.whole = w.differs && all && cells.inoperable.cells() == 0
 	c := p.change(u, "stack-set", plan.Create, "stack set "+u.Stack)
+	c.Wave = wave
 	c.Account, c.AccountName, c.Region = string(mgmt.ID), mgmt.Name, p.Home
-	c.Targets = targetKeys(missing, stale)
+	c.Targets = targetKeys(cells.missing, cells.stale, cells.inoperable)
 	c.Cells = len(c.Targets)
-	c.Why = w.why(len(set.Instances))
+	c.Why = w.why()
 	c.Undo = fmt.Sprintf("aws cloudformation delete-stack-instances, then delete-stack-set, --stack-set-name %s", u.Stack)
 	if set.Exists {
 		c.Verb = plan.Update
@@ -275,15 +368,7 @@ func (p *proposer) stackSet(u *composed, views []view) {
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return w.apply(ctx, cloud, p.Baseline) }})
 }
 
-func enlist(missing, stale map[orgs.AccountID][]string, has bool, v view) {
-	m := missing
-	if has {
-		m = stale
-	}
-	m[v.account.ID] = append(m[v.account.ID], v.region)
-}
-
-func targetKeys(maps ...map[orgs.AccountID][]string) []string {
+func targetKeys(maps ...reach) []string {
 	var out []string
 	for _, m := range maps {
 		for id, regions := range m {
@@ -294,68 +379,6 @@ func targetKeys(maps ...map[orgs.AccountID][]string) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// setWork is everything to be done to one stack set.
-type setWork struct {
-	unit            *composed
-	exists, differs bool
-	create, retry   []target
-}
-
-func (w setWork) why(instances int) string {
-	var parts []string
-	switch {
-	case !w.exists:
-		parts = append(parts, "does not exist")
-	case w.differs:
-		parts = append(parts, fmt.Sprintf("template or parameters differ: %d instances are updated", instances))
-	}
-	count := func(ts []target) int {
-		n := 0
-		for _, t := range ts {
-			n += t.cells
-		}
-		return n
-	}
-	if n := count(w.create); n > 0 && w.exists {
-		parts = append(parts, fmt.Sprintf("%d account × Region have no instance", n))
-	}
-	if n := count(w.retry); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d instances are not CURRENT", n))
-	}
-	return strings.Join(parts, "; ")
-}
-
-func (w setWork) apply(ctx context.Context, c cloud, b *Baseline) ([]plan.Failure, error) {
-	var failed []plan.Failure
-	if !w.exists {
-		if err := c.create(ctx, b, w.unit); err != nil {
-			return nil, err
-		}
-	}
-	if w.differs {
-		f, err := c.update(ctx, b, w.unit, nil)
-		failed = append(failed, f...)
-		if err != nil {
-			return failed, err
-		}
-	}
-	for _, t := range w.retry {
-		f, err := c.update(ctx, b, w.unit, &t)
-		failed = append(failed, f...)
-		if err != nil {
-			return failed, err
-		}
-	}
-	for _, t := range w.create {
-		f, err := c.deploy(ctx, b, w.unit, t)
-		failed = append(failed, f...)
-		if err != nil {
-			return failed, err
-		}
-	}
-	return failed, nil
 }
 
 // adopt proposes to bring in line what exists without being CloudFormation's: a
@@ -378,17 +401,17 @@ func (p *proposer) adopt(v view) {
 func (p *proposer) repair(v view) {
 	for _, in := range v.ins {
 		for _, m := range in.Mismatches {
-			if m.Manual != "" {
+			if m.Manual != "" && p.look.filter.asks(in) {
 				p.skip(skipOf(v.account, label(in.Resource, v.region), in.Resource.Control, in.Resource.label()+": "+m.Reason+"; "+m.Manual, false))
 			}
 		}
 	}
-	broken := v.broken()
+	broken := slices.DeleteFunc(v.broken(), func(in Inspection) bool { return !p.look.filter.asks(in) })
 	if len(broken) == 0 {
 		return
 	}
 	c := plan.Change{
-		Kind: "repair", Stage: plan.Repairs, Verb: plan.Repair, Account: string(v.account.ID), AccountName: v.account.Name,
+		Kind: "repair", Wave: p.wave(v), Stage: plan.Repairs, Verb: plan.Repair, Account: string(v.account.ID), AccountName: v.account.Name,
 		Region: label(broken[0].Resource, v.region), Cells: 1, Targets: []string{instanceKey(v.account.ID, v.region)},
 		Undo: "what was there is in this plan under before",
 	}

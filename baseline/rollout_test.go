@@ -104,6 +104,7 @@ func TestARolloutThatIsKilledAnywhereCanBeRepeated(t *testing.T) {
 		{"central alerts", everyoneConfig, sim.Timing{}},
 		{"central alerts in a slow world", everyoneConfig, slow},
 		{"local alerts", strings.Replace(everyoneConfig, "mode: central", "mode: local", 1), sim.Timing{}},
+		{"central alerts in waves", everyoneConfig + "rollout: {waves: [[Sandbox], [root]]}\n", sim.Timing{}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

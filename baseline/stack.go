@@ -71,10 +71,7 @@ func putStack(ctx context.Context, s site, u *composed, st stackState) error {
 		}
 	}
 	if st.Exists && st.failedCreation() {
-		if _, err := s.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String(u.Stack)}, s.at.CloudFormation); err != nil {
-			return fmt.Errorf("delete the remains of stack %s: %w", u.Stack, err)
-		}
-		if err := waitStack(ctx, s, u.Stack, true); err != nil {
+		if err := dropStack(ctx, s, u.Stack); err != nil {
 			return err
 		}
 		st.Exists = false
@@ -158,4 +155,13 @@ func stackReason(ctx context.Context, s site, name, otherwise string) string {
 		}
 	}
 	return reason
+}
+
+// dropStack deletes a stack, by name or ARN, and waits until it is gone. One that is
+// not there is what was wanted.
+func dropStack(ctx context.Context, s site, name string) error {
+	if _, err := s.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String(name)}, s.at.CloudFormation); err != nil {
+		return fmt.Errorf("delete stack %s in %s %s: %w", name, s.at.Account, s.at.Region, err)
+	}
+	return waitStack(ctx, s, name, true)
 }

@@ -33,6 +33,7 @@ type Instance struct {
 	Status   string // CURRENT, OUTDATED, INOPERABLE
 	Detailed string // SUCCEEDED, FAILED, SKIPPED_SUSPENDED_ACCOUNT, …
 	Reason   string
+	Stack    string // ARN of its stack; "" when none was ever made
 }
 
 // StackSets are the baseline's stack sets by unit id.
@@ -123,7 +124,7 @@ func (c cloud) load(ctx context.Context, name string, account *string) (*StackSe
 			return nil, fmt.Errorf("list instances of stack set %s: %w", name, err)
 		}
 		for _, i := range page.Summaries {
-			inst := Instance{Account: orgs.AccountID(aws.ToString(i.Account)), Region: aws.ToString(i.Region), Status: string(i.Status), Reason: aws.ToString(i.StatusReason)}
+			inst := Instance{Account: orgs.AccountID(aws.ToString(i.Account)), Region: aws.ToString(i.Region), Status: string(i.Status), Reason: aws.ToString(i.StatusReason), Stack: aws.ToString(i.StackId)}
 			if i.StackInstanceStatus != nil {
 				inst.Detailed = string(i.StackInstanceStatus.DetailedStatus)
 			}
@@ -224,7 +225,7 @@ const maxNodes = 50
 // targets turns the account × Region cells to be reached into as few operations
 // as the API allows: accounts with the same Regions go together, and are named by
 // OU, leaving out or picking accounts, whichever list is shorter.
-func (b *Baseline) targets(cells map[orgs.AccountID][]string) []target {
+func (b *Baseline) targets(cells reach) []target {
 	groups := map[string][]orgs.AccountID{}
 	for id, regions := range cells {
 		slices.Sort(regions)
@@ -344,14 +345,20 @@ func share(s string) (count, percent *int32) {
 
 // deploy creates the stack instances of a target and waits for the operation.
 func (c cloud) deploy(ctx context.Context, b *Baseline, u *composed, t target) ([]plan.Failure, error) {
-	out, err := c.pool.CloudFormation.CreateStackInstances(ctx, &cloudformation.CreateStackInstancesInput{
-		StackSetName: aws.String(u.Stack), DeploymentTargets: t.deployment(), Regions: t.regions,
-		OperationPreferences: b.preferences(), CallAs: c.as,
-	}, c.at.CloudFormation)
+	id, err := c.submit(ctx, u.Stack, func() (*string, error) {
+		out, err := c.pool.CloudFormation.CreateStackInstances(ctx, &cloudformation.CreateStackInstancesInput{
+			StackSetName: aws.String(u.Stack), DeploymentTargets: t.deployment(), Regions: t.regions,
+			OperationPreferences: b.preferences(), CallAs: c.as,
+		}, c.at.CloudFormation)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("create instances of stack set %s: %w", u.Stack, err)
 	}
-	return c.wait(ctx, b, u.Stack, aws.ToString(out.OperationId))
+	return c.wait(ctx, b, u.Stack, id)
 }
 
 // update gives the stack set the unit's template and parameters, and with a
@@ -364,17 +371,39 @@ func (c cloud) update(ctx context.Context, b *Baseline, u *composed, t *target) 
 	if t != nil {
 		in.DeploymentTargets, in.Regions = t.deployment(), t.regions
 	}
-	out, err := c.pool.CloudFormation.UpdateStackSet(ctx, in, c.at.CloudFormation)
+	id, err := c.submit(ctx, u.Stack, func() (*string, error) {
+		out, err := c.pool.CloudFormation.UpdateStackSet(ctx, in, c.at.CloudFormation)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("update stack set %s: %w", u.Stack, err)
 	}
-	return c.wait(ctx, b, u.Stack, aws.ToString(out.OperationId))
+	return c.wait(ctx, b, u.Stack, id)
 }
 
 // wait waits for an operation and returns the instances that failed. An operation
 // that SUCCEEDED may have failed instances: AWS means that they were within the
 // tolerance.
 func (c cloud) wait(ctx context.Context, b *Baseline, name, operation string) ([]plan.Failure, error) {
+	o, err := c.ended(ctx, name, operation)
+	if err != nil {
+		return nil, err
+	}
+	failed, err := c.failures(ctx, b, name, operation)
+	if err != nil || o.Status == types.StackSetOperationStatusSucceeded {
+		return failed, err
+	}
+	return failed, &orgs.Hinted{
+		Err:  fmt.Errorf("operation %s of stack set %s ended %s (%d instances failed) %s", operation, name, o.Status, len(failed), aws.ToString(o.StatusReason)),
+		Next: "mend the causes above and run the rollout again: it goes on where this one stopped",
+	}
+}
+
+// ended waits until an operation has ended, however it does.
+func (c cloud) ended(ctx context.Context, name, operation string) (*types.StackSetOperation, error) {
 	for pause := 100 * time.Millisecond; ; pause = min(pause*3/2, 5*time.Second) {
 		out, err := c.pool.CloudFormation.DescribeStackSetOperation(ctx, &cloudformation.DescribeStackSetOperationInput{
 			StackSetName: aws.String(name), OperationId: aws.String(operation), CallAs: c.as,
@@ -382,19 +411,8 @@ func (c cloud) wait(ctx context.Context, b *Baseline, name, operation string) ([
 		if err != nil {
 			return nil, fmt.Errorf("describe operation %s of stack set %s: %w", operation, name, err)
 		}
-		switch status := out.StackSetOperation.Status; status {
-		case types.StackSetOperationStatusSucceeded:
-			return c.failures(ctx, b, name, operation)
-		case types.StackSetOperationStatusFailed, types.StackSetOperationStatusStopped:
-			failed, err := c.failures(ctx, b, name, operation)
-			if err != nil {
-				return nil, err
-			}
-			reason := aws.ToString(out.StackSetOperation.StatusReason)
-			return failed, &orgs.Hinted{
-				Err:  fmt.Errorf("operation %s of stack set %s ended %s (%d instances failed) %s", operation, name, status, len(failed), reason),
-				Next: "mend the causes above and run the rollout again: it goes on where this one stopped",
-			}
+		if over(out.StackSetOperation.Status) {
+			return out.StackSetOperation, nil
 		}
 		if err := orgs.Pause(ctx, pause); err != nil {
 			return nil, fmt.Errorf("stopped waiting for operation %s of stack set %s, which goes on: %w", operation, name, err)
@@ -415,7 +433,7 @@ func (c cloud) failures(ctx context.Context, b *Baseline, name, operation string
 			return nil, fmt.Errorf("list results of operation %s of stack set %s: %w", operation, name, err)
 		}
 		for _, r := range page.Summaries {
-			if r.Status == types.StackSetOperationResultStatusSucceeded || strings.Contains(aws.ToString(r.StatusReason), "SUSPENDED") {
+			if r.Status == types.StackSetOperationResultStatusSucceeded || strings.Contains(strings.ToLower(aws.ToString(r.StatusReason)), "suspended") {
 				continue
 			}
 			f := plan.Failure{Account: aws.ToString(r.Account), Region: aws.ToString(r.Region), Status: string(r.Status), Reason: aws.ToString(r.StatusReason)}

@@ -54,6 +54,21 @@ var units = []unit{
 // everywhere says whether the unit lives in every account.
 func (u unit) everywhere() bool { return u.place != securityOnly && u.place != managementOnly }
 
+// keeps says whether something of the unit outlives its stack: what holds history
+// has the deletion policy Retain.
+func (c *composed) keeps() bool {
+	m := get(c.root, "Resources")
+	if m == nil {
+		return false
+	}
+	for i := 1; i < len(m.Content); i += 2 {
+		if p := get(m.Content[i], "DeletionPolicy"); p != nil && p.Value != "Delete" {
+			return true
+		}
+	}
+	return false
+}
+
 // fragment is one control's part of a unit.
 type fragment struct {
 	control string

@@ -82,6 +82,8 @@ func TestTheSchemasKnowEveryMember(t *testing.T) {
 		{plan.Schema, nil, reflect.TypeFor[plan.Plan](), nil},
 		{plan.Schema, []string{"$defs", "change"}, reflect.TypeFor[plan.Change](), nil},
 		{plan.Schema, []string{"$defs", "skip"}, reflect.TypeFor[plan.Skip](), nil},
+		{plan.Schema, []string{"$defs", "wave"}, reflect.TypeFor[plan.Wave](), nil},
+		{ResultSchema, []string{"$defs", "wave"}, reflect.TypeFor[plan.WaveOutcome](), nil},
 		{ResultSchema, nil, reflect.TypeFor[plan.Result](), []string{"schema"}},
 		{ResultSchema, []string{"$defs", "outcome"}, reflect.TypeFor[plan.Outcome](), nil},
 		{ResultSchema, []string{"$defs", "failure"}, reflect.TypeFor[plan.Failure](), nil},

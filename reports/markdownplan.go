@@ -14,7 +14,7 @@ func markdownPlan(w io.Writer, _ Style, p plan.Plan) error {
 	m.line("## orgguard plan")
 	m.line("**%s**", md(planVerdict(p)+"."))
 	m.line("%s", md(strings.Join(planScope(p), ", ")))
-	for _, stage := range byStage(p.Changes) {
+	for _, stage := range byStage(p) {
 		var rows [][]string
 		for _, c := range stage.changes {
 			diff := ""
@@ -63,6 +63,10 @@ func markdownResult(w io.Writer, _ Style, r plan.Result) error {
 	word, text := groups.verdict()
 	m.line("## orgguard rollout: %s", word)
 	m.line("**%s**", md(text))
+	for _, w := range r.Waves {
+		m.line("%s", md(waveLine(w)))
+		m.failures(w.Problems)
+	}
 	for _, o := range groups.failed {
 		m.line("### Failed: %s", md(changeWords(o.Change)))
 		if o.Err != "" {
@@ -71,17 +75,24 @@ func markdownResult(w io.Writer, _ Style, r plan.Result) error {
 		if o.Hint != "" {
 			m.line("Do: %s", mdDo(o.Hint))
 		}
-		var rows [][]string
-		for _, f := range o.Failures {
-			rows = append(rows, []string{
-				mdAccount(f.Account, f.AccountName, ""), md(f.Region), md(f.Status), md(f.Reason), mdDo(f.Fix),
-			})
-		}
-		m.table([]string{"Account", "Region", "Status", "Reason", "Fix"}, rows)
+		m.failures(o.Failures)
 	}
 	m.outcomes("Not begun, because an earlier stage failed", groups.notBegun)
 	m.outcomes("Done", groups.done)
 	return m.flush(w)
+}
+
+func (m *markdown) failures(failures []plan.Failure) {
+	if len(failures) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, f := range failures {
+		rows = append(rows, []string{
+			mdAccount(f.Account, f.AccountName, ""), md(f.Region), md(f.Status), md(f.Reason), mdDo(f.Fix),
+		})
+	}
+	m.table([]string{"Account", "Region", "Status", "Reason", "Fix"}, rows)
 }
 
 func (m *markdown) outcomes(title string, outcomes []plan.Outcome) {

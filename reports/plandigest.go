@@ -11,18 +11,22 @@ import (
 	"github.com/orgguard/orgguard/orgs/plan"
 )
 
-// stageGroup is the changes of one stage, in the order in which they are made.
+// stageGroup is the changes of one wave and stage, in the order in which they are
+// made.
 type stageGroup struct {
 	stage   plan.Stage
+	wave    string // in words; "" when the plan has no waves
+	number  int
 	changes []plan.Change
 }
 
-// byStage splits changes where the stage changes. A plan is in order already.
-func byStage(changes []plan.Change) []stageGroup {
+// byStage splits changes where the wave or the stage changes. A plan is in order
+// already.
+func byStage(p plan.Plan) []stageGroup {
 	var groups []stageGroup
-	for _, c := range changes {
-		if n := len(groups); n == 0 || groups[n-1].stage != c.Stage {
-			groups = append(groups, stageGroup{stage: c.Stage})
+	for _, c := range p.Changes {
+		if n := len(groups); n == 0 || groups[n-1].stage != c.Stage || groups[n-1].number != c.Wave {
+			groups = append(groups, stageGroup{stage: c.Stage, number: c.Wave, wave: waveWords(p.Waves, c.Wave)})
 		}
 		last := &groups[len(groups)-1]
 		last.changes = append(last.changes, c)
@@ -46,7 +50,44 @@ func (g stageGroup) title() string {
 	if words := stageWords[g.stage]; words != "" {
 		title += ": " + words
 	}
+	if g.wave != "" {
+		title = g.wave + " · " + title
+	}
 	return title
+}
+
+// waveWords names a wave: "Wave 1 of 3 (Sandbox, 4 accounts)".
+func waveWords(waves []plan.Wave, number int) string {
+	for _, w := range waves {
+		if w.Number == number {
+			return fmt.Sprintf("Wave %d of %d (%s, %s)", number, len(waves), shorten(w.Name, maxValue), count(len(w.Accounts), "account", "accounts"))
+		}
+	}
+	return ""
+}
+
+// waveStatusWords say how a wave ended.
+var waveStatusWords = map[plan.WaveStatus]string{
+	plan.WaveVerified: "done and verified",
+	plan.WaveFailed:   "failed",
+	plan.WaveStopped:  "done and verified; stopped after it",
+	plan.WaveNotBegun: "not begun",
+}
+
+// waveLine is what became of a wave, in a line.
+func waveLine(w plan.WaveOutcome) string {
+	s := fmt.Sprintf("Wave %d", w.Number)
+	if w.Name != "" {
+		s += " (" + shorten(w.Name, maxValue) + ")"
+	}
+	s += ": " + cmp.Or(waveStatusWords[w.Status], string(w.Status))
+	if w.Reason != "" {
+		s += ", " + w.Reason
+	}
+	if n := len(w.Problems); n > 0 {
+		s += "; its audit found " + count(n, "problem", "problems")
+	}
+	return s
 }
 
 // cells writes how many account × Region a change reaches.
@@ -59,11 +100,18 @@ func cells(n int) string {
 
 // planScope says what a plan covers, on two lines.
 func planScope(p plan.Plan) []string {
+	scope := []string{
+		"organization " + cmp.Or(p.Organization, "unknown"),
+		count(p.Accounts, "account", "accounts"), regionList(p.Regions),
+	}
+	if len(p.Waves) > 0 {
+		scope = append(scope, count(len(p.Waves), "wave", "waves"))
+	}
+	if len(p.Only) > 0 {
+		scope = append(scope, "only "+strings.Join(p.Only, " "))
+	}
 	return []string{
-		strings.Join([]string{
-			"organization " + cmp.Or(p.Organization, "unknown"),
-			count(p.Accounts, "account", "accounts"), regionList(p.Regions),
-		}, ", "),
+		strings.Join(scope, ", "),
 		madeBy(p.GeneratedAt, p.ToolVersion),
 	}
 }
@@ -102,7 +150,7 @@ func blockedCells(p plan.Plan) int {
 
 // verbOrder is the order in which verbs are counted.
 var verbOrder = []plan.Verb{
-	plan.Enable, plan.Create, plan.Update, plan.Repair, plan.Start, plan.Attach, plan.Detach, plan.Delete,
+	plan.Enable, plan.Create, plan.Update, plan.Repair, plan.Replace, plan.Start, plan.Attach, plan.Detach, plan.Delete,
 }
 
 func verbCounts(changes []plan.Change) string {
@@ -270,10 +318,12 @@ func shortValue(v any) string {
 // resultGroups are the outcomes of a rollout by what became of them.
 type resultGroups struct {
 	failed, notBegun, done []plan.Outcome
+	unverified             bool // a wave did not stand its verification
 }
 
 func groupOutcomes(r plan.Result) resultGroups {
 	var g resultGroups
+	g.unverified = slices.ContainsFunc(r.Waves, func(w plan.WaveOutcome) bool { return w.Status == plan.WaveFailed })
 	for _, o := range r.Outcomes {
 		switch {
 		case o.Skipped:
@@ -293,7 +343,7 @@ func (g resultGroups) verdict() (word, text string) {
 	if all == 0 {
 		return "DONE", "there was nothing to change"
 	}
-	if len(g.failed) == 0 && len(g.notBegun) == 0 {
+	if len(g.failed) == 0 && len(g.notBegun) == 0 && !g.unverified {
 		return "DONE", count(all, "change", "changes") + " made"
 	}
 	text = fmt.Sprintf("%s of %s failed", thousands(len(g.failed)), count(all, "change", "changes"))
@@ -310,7 +360,7 @@ func (g resultGroups) verdict() (word, text string) {
 	if n := len(g.done); n > 0 {
 		text += fmt.Sprintf(", %s done", thousands(n))
 	}
-	if len(g.failed) == 0 {
+	if len(g.failed) == 0 && !g.unverified {
 		return "STOPPED", text
 	}
 	return "FAILED", text

@@ -45,7 +45,7 @@ func tablePlan(w io.Writer, s Style, p plan.Plan) error {
 
 func planStages(g grid, p plan.Plan) error {
 	var rows []gridRow
-	for _, stage := range byStage(p.Changes) {
+	for _, stage := range byStage(p) {
 		heading := Safe(stage.title())
 		for _, c := range stage.changes {
 			r := changeRow(c)
@@ -150,6 +150,9 @@ func tableResult(w io.Writer, s Style, r plan.Result) error {
 	}
 	g.lead(word+"  ", p, text, g.pens.strong)
 
+	if err := waveOutcomes(g, r.Waves); err != nil {
+		return err
+	}
 	for _, o := range groups.failed {
 		if err := failedOutcome(g, o); err != nil {
 			return err
@@ -173,8 +176,32 @@ func failedOutcome(g grid, o plan.Outcome) error {
 	if o.Hint != "" {
 		g.hang("  do: ", Safe(o.Hint), nil)
 	}
+	return failureRows(g, o.Failures)
+}
+
+// waveOutcomes writes how each wave ended, and what its audit found.
+func waveOutcomes(g grid, waves []plan.WaveOutcome) error {
+	if len(waves) > 0 {
+		g.blank()
+	}
+	for _, w := range waves {
+		p := g.pens.good
+		if w.Status == plan.WaveFailed {
+			p = g.pens.bad
+		}
+		g.line(Safe(waveLine(w)), 0, p)
+		if len(w.Problems) > 0 {
+			if err := failureRows(g, w.Problems); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func failureRows(g grid, failures []plan.Failure) error {
 	var rows []gridRow
-	for _, f := range o.Failures[:min(maxRows, len(o.Failures))] {
+	for _, f := range failures[:min(maxRows, len(failures))] {
 		row := gridRow{cells: []string{
 			Safe(where(f.Account, f.AccountName, "")), Safe(f.Region), Safe(f.Status), Safe(f.Reason),
 		}}
@@ -189,7 +216,7 @@ func failedOutcome(g grid, o plan.Outcome) error {
 		column{title: "status", min: 8},
 		column{title: "reason", min: 16, spills: true},
 	).draw(rows)
-	if more := len(o.Failures) - len(rows); more > 0 {
+	if more := len(failures) - len(rows); more > 0 {
 		g.line("and "+thousands(more)+" more, which --format json has", gridIndent, nil)
 	}
 	return err

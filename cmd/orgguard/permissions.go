@@ -64,7 +64,8 @@ var (
 	}
 	writeOrganization = []string{
 		"cloudformation:ActivateOrganizationsAccess", "cloudformation:CreateStackInstances", "cloudformation:CreateStackSet",
-		"cloudformation:DescribeStackSetOperation", "cloudformation:ListStackSetOperationResults", "cloudformation:TagResource",
+		"cloudformation:DeleteStackInstances", "cloudformation:DescribeStackSetOperation", "cloudformation:ListStackSetOperationResults",
+		"cloudformation:ListStackSetOperations", "cloudformation:TagResource",
 		"cloudformation:UpdateStackSet",
 		"iam:CreateServiceLinkedRole",
 		"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:EnableAWSServiceAccess", "organizations:EnablePolicyType",

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"slices"
 
@@ -22,6 +23,7 @@ func newPlanCommand(s streams) *cli.Command {
 		Usage: "show what rollout would change, without changing anything",
 		Flags: []cli.Flag{
 			formatFlag(reports.PlanFormats()),
+			onlyFlag(),
 			&cli.StringFlag{Name: "out", Usage: "save the plan as JSON to `FILE`"},
 		},
 		Action: func(c *cli.Context) error {
@@ -36,11 +38,16 @@ func newPlanCommand(s streams) *cli.Command {
 			if err := checkFolder("out", c.String("out")); err != nil {
 				return err
 			}
+			only := c.StringSlice("only")
+			if _, err := parseOnly(only); err != nil {
+				return err
+			}
 			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
-				p, _, err := makePlan(ctx, s)
+				made, err := planOf(ctx, s, only)
 				if err != nil {
 					return err
 				}
+				p := made.Plan
 				if file := c.String("out"); file != "" {
 					var b bytes.Buffer
 					if err := reports.WritePlan(&b, reports.JSON, reports.Style{}, p); err != nil {
@@ -80,46 +87,77 @@ func planCode(p plan.Plan, interrupted bool) int {
 	return exitOK
 }
 
-// makePlan looks at the organization and says what to do. The tasks carry the
-// plan's changes out, in the same order.
+// madePlan is a plan with what carries it out.
+type madePlan struct {
+	plan.Plan
+	tasks []plan.Task    // the plan's changes, in the same order
+	look  *baseline.Look // what it was made of; nil when only the SCP was asked for
+}
+
+// makePlan is planOf for everything.
 func makePlan(ctx context.Context, s *session) (plan.Plan, []plan.Task, error) {
+	made, err := planOf(ctx, s, nil)
+	return made.Plan, made.tasks, err
+}
+
+// planOf looks at the organization and says what to do. only narrows it.
+func planOf(ctx context.Context, s *session, only []string) (madePlan, error) {
 	if !s.org.AllFeatures {
-		return plan.Plan{}, nil, &orgs.Hinted{
+		return madePlan{}, &orgs.Hinted{
 			Err:  errConsolidated,
 			Next: "enable all features: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_org_support-all-features.html",
 		}
+	}
+	n, err := s.narrow(only)
+	if err != nil {
+		return madePlan{}, err
 	}
 	var look *baseline.Look
 	var state protect.State
 	var stateErr error // a finding of its own, not the plan's end
 	var g errgroup.Group
-	g.Go(func() (err error) {
-		progress := newProgress(s)
-		defer progress.clear()
-		look, err = s.base.Look(ctx, s.pool, s.workers(), progress.cells)
-		return err
-	})
-	if s.guard != nil {
+	if n.base != nil {
+		g.Go(func() (err error) {
+			progress := newProgress(s)
+			defer progress.clear()
+			look, err = s.base.LookAt(ctx, s.pool, *n.base, s.workers(), progress.cells)
+			return badFilter(err)
+		})
+	}
+	if s.guard != nil && n.guardToo {
 		g.Go(func() error {
 			state, stateErr = protect.Observe(ctx, s.pool, s.org)
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return plan.Plan{}, nil, err
+		return madePlan{}, err
 	}
-	proposal := s.base.Propose(look, s.pool)
+	proposal := baseline.Proposal{}
+	if look != nil {
+		proposal = s.base.Propose(look, s.pool)
+	}
 	tasks := proposal.Tasks
-	if s.guard != nil {
+	if s.guard != nil && n.guardToo {
 		more, skipped := s.guard.Propose(state, stateErr, s.pool)
 		tasks = append(tasks, more...)
 		proposal.Skipped = append(proposal.Skipped, skipped...)
 	}
 	plan.SortTasks(tasks)
-	return plan.Plan{
+	return madePlan{plan.Plan{
 		Schema: plan.Schema, GeneratedAt: s.now().UTC(), ToolVersion: version, Organization: s.org.ID,
-		Accounts: covered(s.base), Regions: s.base.Regions, Changes: plan.Changes(tasks), Skipped: proposal.Skipped, Notes: proposal.Notes,
-	}, tasks, nil
+		Accounts: covered(s.base), Regions: s.base.Regions, Only: n.only, Waves: s.base.Waves(),
+		Changes: plan.Changes(tasks), Skipped: proposal.Skipped, Notes: proposal.Notes,
+	}, tasks, look}, nil
+}
+
+// badFilter marks a name that the organization does not have as bad input.
+func badFilter(err error) error {
+	var unknown *orgs.UnknownError
+	if errors.As(err, &unknown) {
+		return badInput(err)
+	}
+	return err
 }
 
 // covered is how many accounts the baseline is for.

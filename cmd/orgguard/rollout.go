@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,11 @@ type rolloutOptions struct {
 	format reports.Format
 	yes    bool
 	plan   *plan.Plan // carry out exactly this; nil: what is due now
+	only   []string   // what it is narrowed to
+	// pause asks before every wave but the first one; stopAfter ends the run
+	// after that wave, 0 after the last one.
+	pause     bool
+	stopAfter int
 }
 
 func newRolloutCommand(s streams) *cli.Command {
@@ -31,6 +37,9 @@ func newRolloutCommand(s streams) *cli.Command {
 		Usage: "plan, ask, put the baseline and the SCP in place, and verify",
 		Flags: []cli.Flag{
 			formatFlag(reports.PlanFormats()),
+			onlyFlag(),
+			&cli.BoolFlag{Name: "pause", Usage: "ask between the waves whether to go on"},
+			&cli.IntFlag{Name: "stop-after", Usage: "stop after wave `N`; the next rollout goes on there"},
 			&cli.StringFlag{Name: "plan", Usage: "carry out the plan saved in `FILE`, and nothing if anything is different by now"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
 		},
@@ -39,12 +48,21 @@ func newRolloutCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			o := rolloutOptions{yes: c.Bool("yes")}
+			o := rolloutOptions{yes: c.Bool("yes"), only: c.StringSlice("only"), pause: c.Bool("pause"), stopAfter: c.Int("stop-after")}
+			if err := o.check(c.IsSet("stop-after"), s); err != nil {
+				return err
+			}
 			if o.format, err = parsePlanFormat(c.String("format")); err != nil {
 				return err
 			}
 			if o.plan, err = readPlan(c.String("plan")); err != nil {
 				return badInput(err)
+			}
+			if o.plan != nil {
+				if len(o.only) > 0 {
+					return usage("--plan and --only exclude each other: a saved plan says itself what it is narrowed to")
+				}
+				o.only = o.plan.Only
 			}
 			if !o.yes && !s.inTTY {
 				return usage("rollout changes AWS and nobody can be asked here: read `orgguard plan`, then give --yes")
@@ -52,6 +70,20 @@ func newRolloutCommand(s streams) *cli.Command {
 			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error { return runRollout(ctx, s, o) })
 		},
 	}
+}
+
+// check reports flags that make no sense.
+func (o rolloutOptions) check(stops bool, s streams) error {
+	if _, err := parseOnly(o.only); err != nil {
+		return err
+	}
+	switch {
+	case stops && o.stopAfter < 1:
+		return usage("--stop-after %d: want the number of a wave, from 1; orgguard plan shows them", o.stopAfter)
+	case o.pause && !s.inTTY:
+		return usage("--pause asks between the waves and nobody can be asked here: use --stop-after N, and run the rollout again to go on")
+	}
+	return nil
 }
 
 // readPlan reads a saved plan; nil when no file is named.
@@ -88,9 +120,16 @@ func upToDate(saved, now plan.Plan) error {
 
 // runRollout shows the plan, carries it out and verifies it.
 func runRollout(ctx context.Context, s *session, o rolloutOptions) error {
-	p, tasks, err := makePlan(ctx, s)
+	made, err := planOf(ctx, s, o.only)
 	if err != nil {
 		return err
+	}
+	p, tasks := made.Plan, made.tasks
+	if n := len(p.Waves); o.stopAfter > n {
+		if n == 0 {
+			return usage("--stop-after %d: the configuration has no waves (rollout.waves)", o.stopAfter)
+		}
+		return usage("--stop-after %d: there are %d waves", o.stopAfter, n)
 	}
 	if ctx.Err() != nil {
 		return &exitError{code: exitIncomplete, err: fmt.Errorf("interrupted before anything was changed: %w", ctx.Err())}
@@ -123,23 +162,82 @@ func runRollout(ctx context.Context, s *session, o rolloutOptions) error {
 			return status(exitDrift)
 		}
 	}
-	res := plan.Execute(ctx, tasks, s.concurrency, s.say)
+	run := plan.Execution{Limit: s.concurrency, Observe: s.say, AfterWave: s.afterWave(made, o)}
+	if o.stopAfter > 0 {
+		tasks = stopBefore(tasks, o.stopAfter)
+	}
+	res := run.Run(ctx, tasks)
+	for i, w := range res.Waves {
+		res.Waves[i].Name = made.Waves[w.Number-1].Name
+	}
 	if err := reports.WriteResult(s.out, o.format, s.style(), res); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return &exitError{code: exitIncomplete, err: errors.New("interrupted: what was done is above; run the rollout again to go on")}
 	}
-	return s.verify(ctx, p, res, o)
+	return s.verify(ctx, made, res, o)
+}
+
+// afterWave verifies a wave by a live audit of what it changed, and asks whether to
+// go on if that is wanted.
+func (s *session) afterWave(made madePlan, o rolloutOptions) func(context.Context, int, []plan.Outcome, int) plan.WaveOutcome {
+	return func(ctx context.Context, wave int, outcomes []plan.Outcome, left int) plan.WaveOutcome {
+		w := plan.WaveOutcome{Number: wave, Status: plan.WaveVerified}
+		if made.look != nil {
+			w.Problems = s.base.VerifyWave(ctx, s.pool, made.look, outcomes, s.workers())
+		}
+		switch {
+		case ctx.Err() != nil:
+			w.Status, w.Reason = plan.WaveFailed, "interrupted while it was verified"
+		case !s.base.Tolerates(outcomes, w.Problems):
+			w.Status, w.Reason = plan.WaveFailed, "more accounts failed than rollout.failure_tolerance ("+s.cfg.Rollout.FailureTolerance+") allows"
+		case o.pause && left > 0:
+			ok, err := s.ask(fmt.Sprintf("%s is done and verified. Go on with the other %d changes?", waveName(made.Waves, wave), left))
+			if err != nil || !ok {
+				w.Status, w.Reason = plan.WaveStopped, "as asked for"
+			}
+		}
+		if w.Status == plan.WaveVerified {
+			s.note("%s: done and verified", waveName(made.Waves, wave))
+		}
+		return w
+	}
+}
+
+// waveName is how people call a wave.
+func waveName(waves []plan.Wave, number int) string {
+	for _, w := range waves {
+		if w.Number == number {
+			return fmt.Sprintf("wave %d of %d (%s)", number, len(waves), w.Name)
+		}
+	}
+	return fmt.Sprintf("wave %d", number)
 }
 
 // verify audits the organization after a rollout: what AWS accepted is not yet
-// what is there.
-func (s *session) verify(ctx context.Context, p plan.Plan, res plan.Result, o rolloutOptions) error {
+// what is there. A rollout that did not come to its last wave was verified wave by
+// wave, and an audit would only list what is still to come.
+func (s *session) verify(ctx context.Context, made madePlan, res plan.Result, o rolloutOptions) error {
+	failed := made.Blocked() > 0 || res.Failed() > 0 && !halted(res)
+	if left := len(made.Changes) - len(res.Outcomes); left > 0 || halted(res) || waveFailed(res) {
+		s.note("not all waves are done: run the rollout again to go on where it stopped")
+		if failed {
+			return status(exitIncomplete)
+		}
+		return status(exitDrift)
+	}
+	filter, err := parseOnly(o.only)
+	if err != nil {
+		return err
+	}
+	if len(filter.Controls) == 0 && len(filter.Accounts)+len(filter.OUs) > 0 {
+		filter.Controls = s.base.Controls() // the SCP was not asked for
+	}
 	if err := s.load(ctx); err != nil { // the rollout may have changed it
 		return fmt.Errorf("verify the rollout: %w", err)
 	}
-	a, err := runAudit(ctx, s, auditOptions{})
+	a, err := runAudit(ctx, s, auditOptions{filter: filter})
 	if err != nil {
 		return fmt.Errorf("verify the rollout: %w", err)
 	}
@@ -147,7 +245,11 @@ func (s *session) verify(ctx context.Context, p plan.Plan, res plan.Result, o ro
 	if o.format == reports.JSON {
 		out = s.err
 	}
-	if _, err := fmt.Fprintln(out, "\nVerified by an audit of all accounts:"); err != nil {
+	what := "all accounts"
+	if len(o.only) > 0 {
+		what = "what it was narrowed to"
+	}
+	if _, err := fmt.Fprintln(out, "\nVerified by an audit of "+what+":"); err != nil {
 		return err
 	}
 	format := o.format
@@ -158,10 +260,22 @@ func (s *session) verify(ctx context.Context, p plan.Plan, res plan.Result, o ro
 		return err
 	}
 	code := auditCode(a)
-	if res.Failed() > 0 || p.Blocked() > 0 {
+	if failed {
 		code = exitIncomplete
 	}
 	return status(code)
+}
+
+// halted says whether all that a rollout did not do is what somebody held back
+// between two waves.
+func halted(res plan.Result) bool {
+	return slices.ContainsFunc(res.Waves, func(w plan.WaveOutcome) bool { return w.Status == plan.WaveStopped }) &&
+		!slices.ContainsFunc(res.Outcomes, func(o plan.Outcome) bool { return o.Err != "" || len(o.Failures) > 0 })
+}
+
+// waveFailed says whether a wave did not stand its verification.
+func waveFailed(res plan.Result) bool {
+	return slices.ContainsFunc(res.Waves, func(w plan.WaveOutcome) bool { return w.Status == plan.WaveFailed })
 }
 
 // ask asks a yes-or-no question on the terminal.

@@ -18,6 +18,9 @@ const (
 	Attach Verb = "attach"
 	Detach Verb = "detach"
 	Repair Verb = "repair" // put back what drifted, by API in the account itself
+	// Replace takes away what somebody else made, so that orgguard's own takes
+	// its place.
+	Replace Verb = "replace"
 )
 
 // Stage is the place of a change in the order of a rollout. A stage begins when
@@ -49,8 +52,12 @@ func (s Stage) String() string { return stageNames[s] }
 // Change is one thing to do.
 type Change struct {
 	// Kind names the code that carries the change out, e.g. "stack-set".
-	Kind    string `json:"kind"`
-	Stage   Stage  `json:"stage"`
+	Kind  string `json:"kind"`
+	Stage Stage  `json:"stage"`
+	// Wave is the wave of the rollout in which the change is made, from 1; 0
+	// for what comes before the first wave (prerequisites, central) and after
+	// the last one (guardrail).
+	Wave    int    `json:"wave,omitempty"`
 	Verb    Verb   `json:"verb"`
 	Control string `json:"control"` // the control it serves; several joined by ","
 	// Account and Region are where the change happens; Region is "global" for
@@ -91,9 +98,23 @@ type Plan struct {
 	Organization string    `json:"organization"`
 	Accounts     int       `json:"accounts"` // that the plan covers
 	Regions      []string  `json:"regions"`
-	Changes      []Change  `json:"changes"`
-	Skipped      []Skip    `json:"skipped"`
-	Notes        []string  `json:"notes"`
+	// Only is what the plan was narrowed to ("account:shop-prod"); empty for
+	// everything.
+	Only []string `json:"only,omitempty"`
+	// Waves are the rollout's waves, also those with nothing to change; none
+	// when the configuration has none.
+	Waves   []Wave   `json:"waves,omitempty"`
+	Changes []Change `json:"changes"`
+	Skipped []Skip   `json:"skipped"`
+	Notes   []string `json:"notes"`
+}
+
+// Wave is a group of accounts that a rollout reaches together. It is verified
+// before the next one begins.
+type Wave struct {
+	Number   int      `json:"number"` // from 1
+	Name     string   `json:"name"`   // what the configuration names, e.g. "Sandbox, Workloads/Dev"
+	Accounts []string `json:"accounts"`
 }
 
 // Blocked counts what the rollout should have reached but cannot.
@@ -132,6 +153,30 @@ type Failure struct {
 // Result is what a rollout did.
 type Result struct {
 	Outcomes []Outcome `json:"outcomes"`
+	// Waves are the waves that had changes, with how each ended.
+	Waves []WaveOutcome `json:"waves,omitempty"`
+}
+
+// WaveStatus is how a wave ended.
+type WaveStatus string
+
+// The statuses of a wave.
+const (
+	WaveVerified WaveStatus = "verified"  // done, and a live audit found it so
+	WaveFailed   WaveStatus = "failed"    // more than tolerated failed; the rest was not begun
+	WaveStopped  WaveStatus = "stopped"   // somebody asked for a stop after it
+	WaveNotBegun WaveStatus = "not_begun" // an earlier one ended the rollout
+)
+
+// WaveOutcome is what became of a wave.
+type WaveOutcome struct {
+	Number int        `json:"number"`
+	Name   string     `json:"name,omitempty"`
+	Status WaveStatus `json:"status"`
+	Reason string     `json:"reason,omitempty"`
+	// Problems are what the live audit of the wave found wrong, tolerated or
+	// not.
+	Problems []Failure `json:"problems,omitempty"`
 }
 
 // Failed counts the changes that failed or were not begun.

@@ -55,7 +55,7 @@ func Stale(saved, now []Change) []string {
 		return nil
 	}
 	same := func(a, b Change) bool {
-		return a.Kind == b.Kind && a.Account == b.Account && a.Region == b.Region && a.Resource == b.Resource
+		return a.Kind == b.Kind && a.Wave == b.Wave && a.Account == b.Account && a.Region == b.Region && a.Resource == b.Resource
 	}
 	var out []string
 	for i, c := range saved {
