@@ -91,21 +91,8 @@ func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
 	return "orgguard rollout"
 }
 
-// reasonOf shortens an SDK error to what an operator needs: what was done, AWS's
-// code and AWS's words.
-func reasonOf(err error) string {
-	text := err.Error()
-	if c := orgs.Code(err); c != "" {
-		what, _, _ := strings.Cut(text, ": operation error")
-		what, _, _ = strings.Cut(what, ": failed to refresh cached credentials")
-		_, words, ok := strings.Cut(text, c+": ")
-		if !ok {
-			words = ""
-		}
-		return strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", what, c, words), ": ")
-	}
-	return text
-}
+// reasonOf shortens an SDK error to what an operator needs.
+func reasonOf(err error) string { return orgs.Reason(err) }
 
 // whyNot is the next step when an account could not be looked at.
 func (b *Baseline) whyNot(in Inspection) string {

@@ -3,6 +3,8 @@ package orgs
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -16,6 +18,22 @@ func Code(err error) string {
 		return api.ErrorCode()
 	}
 	return ""
+}
+
+// Reason shortens an SDK error to what an operator needs: what was done, AWS's
+// code and AWS's words.
+func Reason(err error) string {
+	text := err.Error()
+	if c := Code(err); c != "" {
+		what, _, _ := strings.Cut(text, ": operation error")
+		what, _, _ = strings.Cut(what, ": failed to refresh cached credentials")
+		_, words, ok := strings.Cut(text, c+": ")
+		if !ok {
+			words = ""
+		}
+		return strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", what, c, words), ": ")
+	}
+	return text
 }
 
 // Pause waits between two looks at something that takes its time, or returns why

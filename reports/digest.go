@@ -190,9 +190,9 @@ func collapse(fs []finding.Finding) row {
 
 // groupBy splits findings by a key. The groups come in the order in which their
 // first members did.
-func groupBy(fs []finding.Finding, key func(finding.Finding) string) [][]finding.Finding {
+func groupBy[T any](fs []T, key func(T) string) [][]T {
 	at := map[string]int{}
-	var groups [][]finding.Finding
+	var groups [][]T
 	for _, f := range fs {
 		k := key(f)
 		i, ok := at[k]

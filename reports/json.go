@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/orgguard/orgguard/orgs/doctor"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/scp/preview"
 )
@@ -24,25 +25,29 @@ var (
 	planSchemaJSON []byte
 	//go:embed schema/result-v1.json
 	resultSchemaJSON []byte
+	//go:embed schema/doctor-v1.json
+	doctorSchemaJSON []byte
 	//go:embed schema/scp-preview-v1.json
 	previewSchemaJSON []byte
 )
 
 // JSONSchema returns the published JSON Schema of a format that is named in the
-// "schema" member of a document: AuditSchema, plan.Schema, ResultSchema or
-// preview.Schema.
+// "schema" member of a document: AuditSchema, plan.Schema, ResultSchema,
+// doctor.Schema or preview.Schema.
 func JSONSchema(schema string) ([]byte, error) {
 	switch schema {
 	case AuditSchema:
 		return bytes.Clone(auditSchemaJSON), nil
 	case plan.Schema:
 		return bytes.Clone(planSchemaJSON), nil
+	case doctor.Schema:
+		return bytes.Clone(doctorSchemaJSON), nil
 	case ResultSchema:
 		return bytes.Clone(resultSchemaJSON), nil
 	case preview.Schema:
 		return bytes.Clone(previewSchemaJSON), nil
 	}
-	return nil, fmt.Errorf("unknown schema %q; there are %s, %s, %s and %s", schema, AuditSchema, plan.Schema, ResultSchema, preview.Schema)
+	return nil, fmt.Errorf("unknown schema %q; there are %s, %s, %s, %s and %s", schema, AuditSchema, plan.Schema, ResultSchema, doctor.Schema, preview.Schema)
 }
 
 func jsonAudit(w io.Writer, _ Style, a Audit) error { return writeJSON(w, a) }

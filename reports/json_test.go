@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/orgguard/orgguard/orgs/doctor"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/plan"
 )
@@ -88,6 +89,9 @@ func TestTheSchemasKnowEveryMember(t *testing.T) {
 		{ResultSchema, []string{"$defs", "outcome"}, reflect.TypeFor[plan.Outcome](), nil},
 		{ResultSchema, []string{"$defs", "failure"}, reflect.TypeFor[plan.Failure](), nil},
 		{ResultSchema, []string{"$defs", "change"}, reflect.TypeFor[plan.Change](), nil},
+		{doctor.Schema, nil, reflect.TypeFor[doctor.Report](), nil},
+		{doctor.Schema, []string{"properties", "summary"}, reflect.TypeFor[doctor.Summary](), nil},
+		{doctor.Schema, []string{"$defs", "check"}, reflect.TypeFor[doctor.Check](), nil},
 	} {
 		b, err := JSONSchema(tt.schema)
 		if err != nil {

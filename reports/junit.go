@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/orgguard/orgguard/orgs/finding"
 )
@@ -77,10 +78,15 @@ func junitAudit(w io.Writer, _ Style, a Audit) error {
 		}
 		suites = append(suites, s)
 	}
-	out := junitSuites{Name: "orgguard audit", Time: "0"}
+	return writeJUnit(w, "orgguard audit", a.GeneratedAt, suites)
+}
+
+// writeJUnit counts the suites and writes them.
+func writeJUnit(w io.Writer, name string, at time.Time, suites []junitSuite) error {
+	out := junitSuites{Name: name, Time: "0"}
 	for i := range suites {
 		s := &suites[i]
-		s.ID, s.Time, s.Timestamp = i, "0", strings.TrimSuffix(rfc3339(a.GeneratedAt), "Z")
+		s.ID, s.Time, s.Timestamp = i, "0", strings.TrimSuffix(rfc3339(at), "Z")
 		s.count()
 		out.Tests += s.Tests
 		out.Failures += s.Failures

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -73,12 +74,27 @@ var (
 	}
 )
 
+// readSurvey is what doctor and init ask of the organization and of every
+// account, whatever is or is not deployed.
+var (
+	readSurvey = []string{
+		"cloudformation:DescribeOrganizationsAccess", "controltower:GetLandingZone", "controltower:ListEnabledBaselines", "controltower:ListLandingZones",
+		"iam:GetRole", "organizations:ListAWSServiceAccessForOrganization", "organizations:ListDelegatedAdministrators",
+		"organizations:ListDelegatedServicesForAccount", "organizations:ListPolicies", "organizations:ListTargetsForPolicy",
+	}
+	readAccount = []string{"account:ListRegions", "config:DescribeDeliveryChannels", "config:ListConfigurationRecorders"}
+)
+
 // grants are the rights each command needs.
 var grants = map[string]grant{
 	"audit": {
 		// ListTagsForResource is for --tag.
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, []string{"organizations:ListTagsForResource"}),
 		member: readBaseline,
+	},
+	"doctor": {
+		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:SimulatePrincipalPolicy"}),
+		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}),
 	},
 	"plan": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
@@ -130,7 +146,7 @@ func newPermissionsCommand(s streams) *cli.Command {
 		Name:  "permissions",
 		Usage: "print the IAM policies that a command needs, for the caller and for the role in the accounts",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "command", Usage: "`audit|plan|rollout`", Value: "audit"},
+			&cli.StringFlag{Name: "command", Usage: "the `COMMAND`: " + strings.Join(sortedKeys(grants), ", "), Value: "audit"},
 		},
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)

@@ -18,9 +18,11 @@ import (
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/doctor"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/orgs/spec"
+	"github.com/orgguard/orgguard/orgs/survey"
 )
 
 // limited is a role that exists in every account with just the rights of a grant.
@@ -46,13 +48,16 @@ type limitedWorld struct {
 	accounts []string
 }
 
-func newLimitedWorld(t *testing.T, alerts string) *limitedWorld {
+func newLimitedWorld(t *testing.T, alerts string, change ...func(*sim.Spec)) *limitedWorld {
 	t.Helper()
 	scenario, err := sim.Scenario("demo")
 	if err != nil {
 		t.Fatal(err)
 	}
 	scenario.Organization.NoPaths = true // the API that needs the most calls
+	for _, f := range change {
+		f(&scenario)
+	}
 	w, err := sim.New(scenario)
 	if err != nil {
 		t.Fatal(err)
@@ -216,6 +221,46 @@ func TestAuditAndPlanNeedExactlyTheRightsTheyPrint(t *testing.T) {
 			if calls[action] == 0 {
 				t.Errorf("%s prints %s and never uses it", command, action)
 			}
+		}
+	}
+}
+
+func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central", func(s *sim.Spec) {
+		s.ControlTower = &sim.LandingZoneSpec{HomeRegion: "us-east-1", Regions: []string{"us-east-1"}, LogArchive: "log-archive", Audit: "security", Enrolled: []string{"Infrastructure/Network"}}
+		s.DelegatedAdministrators = []sim.DelegateSpec{{Account: "security", Services: []string{"guardduty.amazonaws.com"}}}
+	})
+	lw.grant(grants["doctor"])
+	s := lw.session(reads)
+	for _, c := range doctor.Diagnose(s.survey(t.Context(), survey.Options{}), s.intent("doctor")) {
+		switch {
+		case c.ID == "account-access" && c.Account == "300000000003": // nobody's rights are enough there
+		case len(refusals(c.What)) > 0 || c.Severity == doctor.Unknown:
+			t.Errorf("%s %s", c.ID, c.What)
+		case c.ID == "permissions" && c.Severity == doctor.Blocker:
+			t.Errorf("by the simulator: %s", c.What)
+		}
+	}
+	for _, action := range slices.Concat(grants["doctor"].caller, grants["doctor"].member) {
+		if s.pool.Used()[action] == 0 {
+			t.Errorf("doctor prints %s and never uses it", action)
+		}
+	}
+}
+
+func TestWhatTheDoctorCouldNotLookAtBeatsWhatItFound(t *testing.T) {
+	for _, tc := range []struct {
+		summary     doctor.Summary
+		interrupted bool
+		want        int
+	}{
+		{doctor.Summary{OK: 5, Warning: 1, Info: 2}, false, exitOK},
+		{doctor.Summary{Blocker: 1}, false, exitDrift},
+		{doctor.Summary{Blocker: 1, Unknown: 1}, false, exitIncomplete},
+		{doctor.Summary{OK: 5}, true, exitIncomplete},
+	} {
+		if got := doctorCode(tc.summary, tc.interrupted); got != tc.want {
+			t.Errorf("%+v: %d, want %d", tc.summary, got, tc.want)
 		}
 	}
 }

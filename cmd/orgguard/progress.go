@@ -25,7 +25,12 @@ func newProgress(s *session) *progressLine {
 }
 
 // cells is told how many account × Region cells are done.
-func (p *progressLine) cells(done, total int) {
+func (p *progressLine) cells(done, total int) { p.items("account × Region", done, total) }
+
+// accounts is told how many accounts are done.
+func (p *progressLine) accounts(done, total int) { p.items("accounts", done, total) }
+
+func (p *progressLine) items(what string, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.on || time.Since(p.last) < 100*time.Millisecond {
@@ -38,7 +43,7 @@ func (p *progressLine) cells(done, total int) {
 		left = (took / time.Duration(done) * time.Duration(total-done)).Round(time.Second).String()
 	}
 	_, throttled := p.pool.Traffic()
-	fmt.Fprintf(p.w, "\r\x1b[K%d of %d account × Region, %.0f a second, %d throttled, %s left", done, total, float64(done)/took.Seconds(), throttled, left)
+	fmt.Fprintf(p.w, "\r\x1b[K%d of %d %s, %.0f a second, %d throttled, %s left", done, total, what, float64(done)/took.Seconds(), throttled, left)
 }
 
 // clear takes the line away.

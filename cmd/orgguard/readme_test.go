@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,12 +44,13 @@ func TestTheReadmeListsThePermissions(t *testing.T) {
 }
 
 // permissionsTable is the table of the README: what each command needs beyond
-// the one above it.
+// the one above it; of those that build on no other, all.
 func permissionsTable() string {
 	var b strings.Builder
 	b.WriteString(readmeTemplate)
 	var last grant
-	for _, command := range []string{"audit", "plan", "rollout"} {
+	chain := []string{"audit", "plan", "rollout"}
+	for _, command := range chain {
 		g := grants[command]
 		lead := ""
 		if command != "audit" {
@@ -56,6 +58,11 @@ func permissionsTable() string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s%s | %s%s |\n", command, lead, actions(g.caller, last.caller), lead, actions(g.member, last.member))
 		last = g
+	}
+	for _, command := range sortedKeys(grants) {
+		if !slices.Contains(chain, command) {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", command, actions(grants[command].caller, nil), actions(grants[command].member, nil))
+		}
 	}
 	b.WriteString("\nThe caller also needs `sts:AssumeRole` on the access role.\n")
 	return b.String()

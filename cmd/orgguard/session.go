@@ -49,24 +49,35 @@ const (
 
 // open reads the configuration and the organization.
 func open(ctx context.Context, g globals, st streams, m mode) (*session, error) {
-	s := &session{globals: g, streams: st, now: time.Now}
-	var err error
-	if s.cfg, err = s.loadConfig(); err != nil {
+	s, err := connectable(g, st)
+	if err != nil {
 		return nil, err
 	}
 	cfg, err := s.awsConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.pool, err = access.New(ctx, cfg, access.Options{
-		Role: s.cfg.Organization.AccessRole, ExternalID: s.cfg.Organization.ExternalID, ReadOnly: m == reads, InFlight: g.concurrency,
-		// An endpoint of one's own has no rates of AWS's to keep.
-		NoRateLimits: s.world != nil || os.Getenv("AWS_ENDPOINT_URL") != "",
-	})
-	if err != nil {
+	if s.pool, err = s.newPool(ctx, cfg, m); err != nil {
 		return s, err
 	}
 	return s, s.load(ctx)
+}
+
+// connectable is a session that has read its configuration and called nobody yet.
+func connectable(g globals, st streams) (*session, error) {
+	s := &session{globals: g, streams: st, now: time.Now}
+	var err error
+	s.cfg, err = s.loadConfig()
+	return s, err
+}
+
+// newPool finds out who is calling.
+func (s *session) newPool(ctx context.Context, cfg aws.Config, m mode) (*access.Pool, error) {
+	return access.New(ctx, cfg, access.Options{
+		Role: s.cfg.Organization.AccessRole, ExternalID: s.cfg.Organization.ExternalID, ReadOnly: m == reads, InFlight: s.concurrency,
+		// An endpoint of one's own has no rates of AWS's to keep.
+		NoRateLimits: s.world != nil || os.Getenv("AWS_ENDPOINT_URL") != "",
+	})
 }
 
 // load reads the organization and applies the configuration to it.
@@ -75,6 +86,12 @@ func (s *session) load(ctx context.Context) error {
 	if s.org, err = orgs.Load(ctx, s.pool.Organizations); err != nil {
 		return err
 	}
+	return s.resolve()
+}
+
+// resolve applies the configuration to the organization.
+func (s *session) resolve() error {
+	var err error
 	if s.base, err = baseline.Resolve(s.cfg, s.org, s.pool.Region()); err != nil {
 		return badInput(err)
 	}
@@ -182,9 +199,14 @@ func stopped(ctx context.Context, g globals, err error) error {
 
 // withSession opens a session, runs fn and closes the session.
 func withSession(ctx context.Context, g globals, st streams, m mode, fn func(context.Context, *session) error) error {
+	return withOpened(ctx, g, func(ctx context.Context) (*session, error) { return open(ctx, g, st, m) }, fn)
+}
+
+// withOpened is withSession for a session that is opened in a way of its own.
+func withOpened(ctx context.Context, g globals, open func(context.Context) (*session, error), fn func(context.Context, *session) error) error {
 	ctx, cancel := withTimeout(ctx, g)
 	defer cancel()
-	s, err := open(ctx, g, st, m)
+	s, err := open(ctx)
 	if err == nil {
 		err = fn(ctx, s)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	"github.com/aws/aws-sdk-go-v2/service/controltower"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -70,3 +71,6 @@ func (a At) CloudTrail(o *cloudtrail.Options) { o.Region, o.Credentials = a.Regi
 
 // AccessAnalyzer makes a call of IAM Access Analyzer from here.
 func (a At) AccessAnalyzer(o *accessanalyzer.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// ControlTower makes a call of AWS Control Tower from here.
+func (a At) ControlTower(o *controltower.Options) { o.Region, o.Credentials = a.Region, a.creds }

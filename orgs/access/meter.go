@@ -100,6 +100,7 @@ var servicePrefixes = map[string]string{
 	"Organizations": "organizations", "STS": "sts", "Account": "account", "CloudFormation": "cloudformation",
 	"Config Service": "config", "EventBridge": "events", "SNS": "sns", "SQS": "sqs", "S3": "s3", "IAM": "iam",
 	"KMS": "kms", "SFN": "states", "CloudTrail": "cloudtrail", "AccessAnalyzer": "access-analyzer",
+	"ControlTower": "controltower",
 }
 
 // actionNames are the actions of operations that are called otherwise: most of

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	"github.com/aws/aws-sdk-go-v2/service/controltower"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -26,6 +28,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/orgguard/orgguard/orgs"
 )
@@ -69,10 +72,12 @@ type Pool struct {
 	StepFunctions  *sfn.Client
 	CloudTrail     *cloudtrail.Client
 	AccessAnalyzer *accessanalyzer.Client
+	ControlTower   *controltower.Client
 
 	opts   Options
 	base   aws.Config
 	caller Caller
+	skew   *time.Duration
 	meter  *meter
 
 	mu    sync.Mutex
@@ -141,6 +146,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.StepFunctions = sfn.NewFromConfig(cfg)
 	p.CloudTrail = cloudtrail.NewFromConfig(cfg)
 	p.AccessAnalyzer = accessanalyzer.NewFromConfig(cfg)
+	p.ControlTower = controltower.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -150,7 +156,31 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 		}
 	}
 	p.caller = Caller{Account: orgs.AccountID(aws.ToString(who.Account)), ARN: aws.ToString(who.Arn)}
+	p.skew = skewOf(who.ResultMetadata)
 	return p, nil
+}
+
+// skewOf is how far the local clock is ahead of AWS's, by the Date header of an
+// answer; nil when the answer had none.
+func skewOf(meta middleware.Metadata) *time.Duration {
+	server, ok := awsmiddleware.GetServerTime(meta)
+	local, ok2 := awsmiddleware.GetResponseAt(meta)
+	if !ok || !ok2 || server.IsZero() {
+		return nil
+	}
+	skew := local.Sub(server).Truncate(time.Second) // the header knows no fractions
+	return &skew
+}
+
+// ClockSkew is how far the local clock is ahead of AWS's, to a second; known is
+// false where no answer said what time it is. AWS refuses requests that are signed
+// more than five minutes off.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html
+func (p *Pool) ClockSkew() (skew time.Duration, known bool) {
+	if p.skew == nil {
+		return 0, false
+	}
+	return *p.skew, true
 }
 
 // Caller returns who orgguard runs as.

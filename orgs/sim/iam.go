@@ -71,6 +71,9 @@ var iamOps = map[string]operation{
 
 	"GetAccountAuthorizationDetails": op(read, getAccountAuthorizationDetails),
 	"SimulateCustomPolicy":           op(read, simulateCustomPolicy),
+	"SimulatePrincipalPolicy": on(op(read, simulatePrincipalPolicy), func(_ *call, in *iam.SimulatePrincipalPolicyInput) string {
+		return aws.ToString(in.PolicySourceArn)
+	}),
 }
 
 // Quotas of IAM.

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
 	"github.com/orgguard/orgguard/scp"
 )
@@ -67,6 +68,74 @@ func simulateCustomPolicy(c *call, in *iam.SimulateCustomPolicyInput) (*iam.Simu
 
 func iamInvalid(format string, args ...any) error {
 	return &types.InvalidInputException{Message: aws.String(fmt.Sprintf(format, args...))}
+}
+
+// simulatePrincipalPolicy evaluates what a role may do: its own policies and,
+// in a member account, the SCPs that bind it. Unlike a call, the simulation does
+// not know who the principal is for conditions: aws:PrincipalArn counts only when
+// it is given. Users are not modelled.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+func simulatePrincipalPolicy(c *call, in *iam.SimulatePrincipalPolicyInput) (*iam.SimulatePrincipalPolicyOutput, error) {
+	source := aws.ToString(in.PolicySourceArn)
+	switch {
+	case len(in.PolicyInputList)+len(in.PermissionsBoundaryPolicyInputList)+len(in.PolicyExclusionList) > 0 || in.ResourcePolicy != nil:
+		return nil, iamInvalid("the sandbox simulates a role's own policies only")
+	case strings.Contains(source, ":assumed-role/"):
+		return nil, iamInvalid("Invalid Entity Arn: %s does not clearly define entity type and name.", source)
+	}
+	account, r := c.w.roleByARN(source)
+	if r == nil || account != c.caller.Account {
+		return nil, noSuchEntity("The entity %s cannot be found.", source)
+	}
+	context := map[string][]string{}
+	for _, e := range in.ContextEntries {
+		context[aws.ToString(e.ContextKeyName)] = e.ContextKeyValues
+	}
+	resources := in.ResourceArns
+	if len(resources) == 0 {
+		resources = []string{"*"}
+	}
+	identity, err := c.w.layerEvaluator(c.w.identityPolicies(account, r))
+	if err != nil {
+		return nil, err
+	}
+	organization, err := c.w.boundBy(account)
+	if err != nil {
+		return nil, err
+	}
+	var results []types.EvaluationResult
+	for _, action := range in.ActionNames {
+		if strings.Contains(action, "*") {
+			return nil, iamInvalid("Invalid action name: %s", action)
+		}
+		for _, resource := range resources {
+			req := &scp.Request{
+				Principal: scp.Principal{Type: scp.PrincipalRole, ARN: source, RoleARN: source, AccountID: account}, Action: action, Resource: resource, Context: context,
+			}
+			if identity == nil { // a role without policies
+				results = append(results, types.EvaluationResult{
+					EvalActionName: aws.String(action), EvalResourceName: aws.String(resource), EvalDecision: types.PolicyEvaluationDecisionTypeImplicitDeny,
+				})
+				continue
+			}
+			results = append(results, simulateOne(identity, organization, req))
+		}
+	}
+	page, marker, err := iamPage(c, results, in.MaxItems, in.Marker)
+	if err != nil {
+		return nil, err
+	}
+	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: page, Marker: marker, IsTruncated: marker != nil}, nil
+}
+
+// boundBy is the evaluator of the SCPs that bind an account's roles; nil where
+// none do.
+func (w *World) boundBy(account string) (*scp.Evaluator, error) {
+	o := &w.state.Org
+	if account == o.ManagementAccount || o.Accounts[account] == nil || !o.typeEnabled(orgtypes.PolicyTypeServiceControlPolicy) {
+		return nil, nil
+	}
+	return w.evaluator(account)
 }
 
 // simulatedLevels compiles levels of policy documents.

@@ -33,8 +33,10 @@ type orgState struct {
 	// Delegated holds delegated administrators: when each was registered,
 	// by account id and service principal.
 	Delegated map[string]map[string]time.Time `json:"delegated"`
-	Tags      map[string]map[string]string    `json:"tags"` // by id of a root, OU, account or policy
-	Created   map[string]*accountCreation     `json:"created"`
+	// LandingZone is AWS Control Tower's, if there is one.
+	LandingZone *landingZone                 `json:"landing_zone,omitempty"`
+	Tags        map[string]map[string]string `json:"tags"` // by id of a root, OU, account or policy
+	Created     map[string]*accountCreation  `json:"created"`
 	// ResourcePolicy is the organization's delegation policy; "" for none.
 	ResourcePolicy string `json:"resource_policy,omitempty"`
 

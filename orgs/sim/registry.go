@@ -68,6 +68,7 @@ var services = map[string]service{
 	"SFN":            {prefix: "states", ops: statesOps},
 	"CloudTrail":     {prefix: "cloudtrail", ops: cloudtrailOps},
 	"AccessAnalyzer": {prefix: "access-analyzer", ops: accessanalyzerOps},
+	"ControlTower":   {prefix: "controltower", ops: controltowerOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

@@ -42,6 +42,8 @@ type Spec struct {
 	DelegatedAdministrators []DelegateSpec `yaml:"delegated_administrators"`
 	// TrailLogging says whether an organization trail is logging.
 	TrailLogging bool `yaml:"trail_logging"`
+	// ControlTower is the organization's landing zone, if it has one.
+	ControlTower *LandingZoneSpec `yaml:"control_tower"`
 }
 
 // OrganizationSpec is the organization itself.
@@ -94,6 +96,7 @@ type RoleSpec struct {
 type RecorderSpec struct {
 	Region    string `yaml:"region"`
 	Name      string `yaml:"name"`
+	Channel   string `yaml:"channel"` // the delivery channel's name; the recorder's unless given
 	Recording bool   `yaml:"recording"`
 	// Types are the resource types it records; none for all of them.
 	Types []string `yaml:"types"`

@@ -70,6 +70,9 @@ func (b *specBuilder) build() error {
 	if err := b.delegates(); err != nil {
 		return err
 	}
+	if err := b.landing(); err != nil {
+		return err
+	}
 	if err := b.recorders(); err != nil {
 		return err
 	}
@@ -289,7 +292,7 @@ func (b *specBuilder) recorder(account string, r RecorderSpec) error {
 		{"Config Service", "PutConfigurationRecorder", &configservice.PutConfigurationRecorderInput{ConfigurationRecorder: &configtypes.ConfigurationRecorder{
 			Name: &name, RoleARN: aws.String(w.roleARN(account, linked)), RecordingGroup: group,
 		}}},
-		{"Config Service", "PutDeliveryChannel", &configservice.PutDeliveryChannelInput{DeliveryChannel: &configtypes.DeliveryChannel{Name: &name, S3BucketName: &bucket}}},
+		{"Config Service", "PutDeliveryChannel", &configservice.PutDeliveryChannelInput{DeliveryChannel: &configtypes.DeliveryChannel{Name: aws.String(cmp.Or(r.Channel, name)), S3BucketName: &bucket}}},
 	}
 	if r.Recording {
 		calls = append(calls, struct {

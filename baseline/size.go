@@ -1,0 +1,37 @@
+package baseline
+
+import "github.com/orgguard/orgguard/orgs"
+
+// Size is a stack set of the baseline and how many instances it would have with
+// every Region of the baseline on in every account.
+type Size struct {
+	Stack     string
+	Instances int
+}
+
+// Sizes returns the stack sets of the baseline with their sizes.
+func (b *Baseline) Sizes() []Size {
+	var out []Size
+	for _, u := range b.units {
+		if !u.everywhere() {
+			continue
+		}
+		s := Size{Stack: u.Stack}
+		for _, a := range b.Accounts {
+			if a.Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount {
+				s.Instances += len(b.unitRegions(u.unit, b.candidates()))
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Existing says what a rollout does with recorders of others ("adopt", "keep"); ""
+// when the recorder is not part of the baseline.
+func (b *Baseline) Existing() string {
+	if s, ok := b.settings["config-recorder"].(*RecorderSettings); ok {
+		return s.Existing
+	}
+	return ""
+}
