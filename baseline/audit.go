@@ -101,7 +101,7 @@ func (b *Baseline) whyNot(in Inspection) string {
 		return "run the audit again"
 	case strings.HasPrefix(in.Err.Error(), "assume role"):
 		return fmt.Sprintf("check that role %s exists in account %s and trusts this caller, or exclude the account with a reason", b.Config.Organization.AccessRole, in.Account.ID)
-	case strings.Contains(orgs.Code(in.Err), "AccessDenied"):
+	case strings.Contains(orgs.Code(in.Err), "AccessDenied") || orgs.Code(in.Err) == "UnauthorizedOperation": // EC2's word for it
 		return "let the access role do this; `orgguard permissions` prints what an audit needs"
 	}
 	return "run the audit again; if it stays, see the reason"

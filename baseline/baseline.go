@@ -122,14 +122,10 @@ func (b *Baseline) resolveAccounts() error {
 
 func (b *Baseline) resolveControls() error {
 	for _, c := range controls {
-		on := c.Default
-		entry, given := b.Config.Baseline[c.ID]
-		if given {
-			on = entry.Enabled
-		}
-		if !on {
+		if !c.on(b.Config) {
 			continue
 		}
+		entry, given := b.Config.Baseline[c.ID]
 		if c.settings != nil {
 			s := c.settings()
 			if given {
@@ -247,10 +243,14 @@ type Template struct {
 	Controls   []string          // that have a part in it
 }
 
-// Templates returns every template that a rollout would deploy.
+// Templates returns every template that a rollout would deploy. Settings that it
+// makes by API calls have none.
 func (b *Baseline) Templates() []Template {
 	var out []Template
 	for _, u := range b.units {
+		if u.direct {
+			continue
+		}
 		out = append(out, Template{Name: u.Stack, Body: u.body, Parameters: u.params, Controls: u.controls})
 	}
 	return out

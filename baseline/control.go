@@ -15,6 +15,11 @@ type Control struct {
 	Scope    string           `json:"scope"`    // where it holds, in words
 	Default  bool             `json:"default"`  // on when the configuration is silent
 
+	// Reads and Writes are the IAM actions that an audit and a rollout need for
+	// this control in every account, beyond those that any configuration needs.
+	Reads  []string `json:"-"`
+	Writes []string `json:"-"`
+
 	// parts are the units the control contributes to. A part's template is
 	// templates/<control>.<unit>.yaml, or for local alerts <unit>-local.
 	parts []part
@@ -44,6 +49,33 @@ var controls = []Control{
 	alertTopic,
 	configChangeAlert,
 	rootSigninAlert,
+	s3PublicAccess,
+	ebsEncryption,
+	imdsV2,
+	passwordPolicy,
+	defaultVpc,
+}
+
+// Actions are the IAM actions that the controls which are on need in every account,
+// beyond those that every configuration needs: for an audit, and besides them for a
+// rollout. Both are sorted.
+func Actions(cfg *spec.Config) (reads, writes []string) {
+	for _, c := range controls {
+		if c.on(cfg) {
+			reads, writes = append(reads, c.Reads...), append(writes, c.Writes...)
+		}
+	}
+	slices.Sort(reads)
+	slices.Sort(writes)
+	return slices.Compact(reads), slices.Compact(writes)
+}
+
+// on says whether the control is on.
+func (c Control) on(cfg *spec.Config) bool {
+	if entry, given := cfg.Baseline[c.ID]; given {
+		return entry.Enabled
+	}
+	return c.Default
 }
 
 // Controls returns what this package's controls are, without what they do.

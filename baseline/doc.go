@@ -11,6 +11,11 @@
 // account's own APIs say (kind_*.go). A new control of known resource types is
 // therefore one file and its templates; a new resource type is one kind.
 //
+// What CloudFormation cannot set (an account's S3 public access block, EBS
+// encryption by default, …) is written in the same language (settings/*.yaml), with
+// resource types of our own, and evaluated, audited and repaired by the same code.
+// No stack is made of it: a rollout calls the API in each account. See unit.direct.
+//
 // Comparing is pure, and so is planning: what was observed goes in, findings and
 // changes come out. Reading and writing AWS is in the Observe and Repair methods
 // of the kinds, and in stack.go and stackset.go.

@@ -10,7 +10,8 @@ import (
 	"github.com/orgguard/orgguard/orgs/access"
 )
 
-// kind is what orgguard knows about a CloudFormation resource type: how to look
+// kind is what orgguard knows about a resource type, CloudFormation's or one of
+// its own: how to look
 // at such a resource with the service's own API, how to compare it with what a
 // template says, and how to put it right.
 type kind struct {
@@ -33,6 +34,9 @@ type kind struct {
 	// finish does what can only be done when the other resources of the cell
 	// are in place; nil for most.
 	finish func(ctx context.Context, s site, r Resource) error
+	// undo is the command of the AWS CLI that takes a repair back; nil where
+	// the plan's before says it all.
+	undo func(s scope, r Resource, state any) string
 }
 
 // site is where a resource is looked at or put right.
@@ -92,6 +96,13 @@ func init() {
 		"AWS::KMS::Key":                      keyKind,
 		"AWS::KMS::Alias":                    aliasKind,
 		"AWS::StepFunctions::StateMachine":   stateMachineKind,
+
+		// Settings that CloudFormation does not have; see unit.direct.
+		"OrgGuard::S3::AccountPublicAccessBlock":  publicBlockKind,
+		"OrgGuard::IAM::PasswordPolicy":           passwordKind,
+		"OrgGuard::EC2::EbsEncryptionByDefault":   ebsKind,
+		"OrgGuard::EC2::InstanceMetadataDefaults": metadataKind,
+		"OrgGuard::EC2::NoDefaultVpc":             defaultVPCKind,
 	}
 }
 
@@ -102,7 +113,7 @@ func notFound(err error) bool {
 	case "ResourceNotFoundException", "NotFoundException", "NotFound", "NoSuchEntity", "NoSuchEntityException", "NoSuchBucket", "NoSuchBucketPolicy",
 		"NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
 		"NoSuchConfigurationRecorderException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",
-		"AWS.SimpleQueueService.NonExistentQueue", "StateMachineDoesNotExist", "StackSetNotFoundException":
+		"AWS.SimpleQueueService.NonExistentQueue", "InvalidSubnetID.NotFound", "InvalidInternetGatewayID.NotFound", "InvalidVpcID.NotFound", "Gateway.NotAttached", "StateMachineDoesNotExist", "StackSetNotFoundException":
 		return true
 	}
 	return false

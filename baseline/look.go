@@ -46,7 +46,7 @@ func (b *Baseline) stackPlaces(f resolved) []stackPlace {
 			continue
 		}
 		for _, u := range b.units {
-			if !b.has(u.unit, a.ID) || u.everywhere() && (a.ID != b.Org.ManagementAccount || !f.reaches(a.ID) || !f.serves(u)) {
+			if u.direct || !b.has(u.unit, a.ID) || u.everywhere() && (a.ID != b.Org.ManagementAccount || !f.reaches(a.ID) || !f.serves(u)) {
 				continue
 			}
 			for _, region := range b.unitRegions(u.unit, b.candidates()) {

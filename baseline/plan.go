@@ -177,6 +177,8 @@ func (p *proposer) unit(u *composed, views []view) {
 			p.skip(skipOf(v.account, finding.Global, "all", v.first().Off, false))
 		case v.first().Off != "":
 			p.skip(skipOf(v.account, v.region, "all", v.first().Off, false))
+		case u.direct:
+			p.settings(v)
 		case u.everywhere() && v.account.ID != p.Org.ManagementAccount:
 			members = append(members, v)
 		default:
@@ -234,6 +236,19 @@ func (p *proposer) plainStack(v view) {
 		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 			return nil, putStack(ctx, s, v.unit, st)
 		}})
+	}
+}
+
+// settings proposes the API calls that a unit without a stack needs: a change for
+// each resource, which can fail, and be taken back, by itself.
+func (p *proposer) settings(v view) {
+	for _, in := range v.ins {
+		one := view{unit: v.unit, account: v.account, region: v.region, ins: []Inspection{in}}
+		if in.Err != nil {
+			p.blind(one, "")
+			continue
+		}
+		p.repair(one)
 	}
 }
 
@@ -413,7 +428,7 @@ func (p *proposer) repair(v view) {
 	c := plan.Change{
 		Kind: "repair", Wave: p.wave(v), Stage: plan.Repairs, Verb: plan.Repair, Account: string(v.account.ID), AccountName: v.account.Name,
 		Region: label(broken[0].Resource, v.region), Cells: 1, Targets: []string{instanceKey(v.account.ID, v.region)},
-		Undo: "what was there is in this plan under before",
+		Undo: p.undoOf(v, broken),
 	}
 	before, after := map[string]any{}, map[string]any{}
 	var controls, names, why, verbs []string
@@ -447,6 +462,21 @@ func (p *proposer) repair(v view) {
 		}
 		return nil, nil
 	}})
+}
+
+// undoOf says how a repair is taken back: by the commands that the kinds know,
+// which are run in the account itself.
+func (p *proposer) undoOf(v view, broken []Inspection) string {
+	var commands []string
+	for _, in := range broken {
+		if undo := kinds[in.Resource.Type].undo; undo != nil {
+			commands = append(commands, undo(p.scope(v.account.ID, v.region), in.Resource, in.State))
+		}
+	}
+	if len(commands) == 0 {
+		return "what was there is in this plan under before"
+	}
+	return fmt.Sprintf("in account %s: %s", v.account.ID, strings.Join(commands, "; "))
 }
 
 // repairAll puts resources right in their order, finishes those that wait for the

@@ -9,7 +9,7 @@ import (
 	"github.com/orgguard/orgguard/orgs/spec"
 )
 
-//go:embed templates/*.yaml
+//go:embed templates/*.yaml settings/*.yaml
 var templateFiles embed.FS
 
 // place says in which accounts and Regions a unit lives.
@@ -33,6 +33,11 @@ type unit struct {
 	Description string
 	place       place
 	stage       plan.Stage
+	// direct says that the unit is set by API calls in each account: its
+	// resources are of types that CloudFormation does not have ("OrgGuard::…"),
+	// and no stack is made of them. They are evaluated, compared and repaired
+	// as all others are. Its fragments are in settings/.
+	direct bool
 	// mode limits the unit to one alert mode; "" means both.
 	mode spec.AlertMode
 	// after are units that must be there first; stack sets hand it to
@@ -49,10 +54,14 @@ var units = []unit{
 	{ID: "recorder", Stack: "orgguard-recorder", Description: "orgguard: AWS Config recorder and delivery channel", place: everyRegion, stage: plan.Baseline, after: []string{"roles"}},
 	{ID: "alerts", Stack: "orgguard-alerts", Description: "orgguard: alert rules", place: everyRegion, stage: plan.Baseline, after: []string{"roles", "topic"}},
 	{ID: "signin", Stack: "orgguard-signin", Description: "orgguard: alert rules on events of the global Region", place: globalOfEach, stage: plan.Baseline, after: []string{"roles", "topic"}},
+	{ID: "account", Description: "orgguard: settings of the account", place: homeOfEach, stage: plan.Repairs, direct: true},
+	{ID: "region", Description: "orgguard: settings of the account in a Region", place: everyRegion, stage: plan.Repairs, direct: true},
 }
 
-// everywhere says whether the unit lives in every account.
-func (u unit) everywhere() bool { return u.place != securityOnly && u.place != managementOnly }
+// everywhere says whether the unit is a stack set.
+func (u unit) everywhere() bool {
+	return !u.direct && u.place != securityOnly && u.place != managementOnly
+}
 
 // keeps says whether something of the unit outlives its stack: what holds history
 // has the deletion policy Retain.
@@ -103,7 +112,11 @@ func (c *composed) resources(s scope) ([]Resource, error) {
 
 // loadFragment reads a control's template for a unit.
 func loadFragment(control, unitID, variant string) (fragment, error) {
-	name := fmt.Sprintf("templates/%s.%s%s.yaml", control, unitID, variant)
+	folder := "templates"
+	if slices.ContainsFunc(units, func(u unit) bool { return u.ID == unitID && u.direct }) {
+		folder = "settings"
+	}
+	name := fmt.Sprintf("%s/%s.%s%s.yaml", folder, control, unitID, variant)
 	src, err := templateFiles.ReadFile(name)
 	if err != nil {
 		return fragment{}, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
@@ -85,7 +86,8 @@ var (
 	readAccount = []string{"account:ListRegions", "config:DescribeDeliveryChannels", "config:ListConfigurationRecorders"}
 )
 
-// grants are the rights each command needs.
+// grants are the rights each command needs whatever is configured; grantFor adds
+// those of the controls that are on.
 var grants = map[string]grant{
 	"audit": {
 		// ListTagsForResource is for --tag.
@@ -105,6 +107,20 @@ var grants = map[string]grant{
 			writeStacks, writeResources, writeOrganization),
 		member: join(readBaseline, readStacks, writeStacks, writeResources),
 	},
+}
+
+// grantFor is what a command needs with a configuration; false when there is no
+// such command.
+func grantFor(command string, cfg *spec.Config) (grant, bool) {
+	g, ok := grants[command]
+	if !ok {
+		return grant{}, false
+	}
+	actions, writes := baseline.Actions(cfg)
+	if command == "rollout" {
+		actions = append(actions, writes...)
+	}
+	return grant{caller: join(g.caller, actions), member: join(g.member, actions)}, true
 }
 
 func join(lists ...[]string) []string {
@@ -153,13 +169,13 @@ func newPermissionsCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			need, ok := grants[c.String("command")]
-			if !ok {
-				return usage("unknown command %q; there are %v", c.String("command"), sortedKeys(grants))
-			}
 			cfg, err := (&session{globals: g, streams: s}).loadConfig()
 			if err != nil {
 				return err
+			}
+			need, ok := grantFor(c.String("command"), cfg)
+			if !ok {
+				return usage("unknown command %q; there are %v", c.String("command"), sortedKeys(grants))
 			}
 			b, err := json.MarshalIndent(map[string]policyDocument{
 				"caller": need.callerPolicy(cfg, orgs.PartitionOf(cfg.HomeRegion)), "member_role": need.memberPolicy(),

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgguard/orgguard/baseline"
 )
 
 var updateReadme = flag.Bool("update-readme", false, "write the permissions into README.md")
@@ -65,6 +67,13 @@ func permissionsTable() string {
 		}
 	}
 	b.WriteString("\nThe caller also needs `sts:AssumeRole` on the access role.\n")
+	b.WriteString("\nControls that are off by default need more when they are on, in the management account and in every other:\n\n" +
+		"| control | `audit`, `plan` | `rollout`, besides |\n| --- | --- | --- |\n")
+	for _, c := range baseline.Controls() {
+		if len(c.Reads)+len(c.Writes) > 0 {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.ID, actions(c.Reads, nil), actions(c.Writes, nil))
+		}
+	}
 	return b.String()
 }
 

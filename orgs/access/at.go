@@ -8,11 +8,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -74,3 +76,9 @@ func (a At) AccessAnalyzer(o *accessanalyzer.Options) { o.Region, o.Credentials 
 
 // ControlTower makes a call of AWS Control Tower from here.
 func (a At) ControlTower(o *controltower.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// EC2 makes a call of EC2 from here.
+func (a At) EC2(o *ec2.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// S3Control makes a call about the account's own S3 settings from here.
+func (a At) S3Control(o *s3control.Options) { o.Region, o.Credentials = a.Region, a.creds }

@@ -101,6 +101,7 @@ var servicePrefixes = map[string]string{
 	"Config Service": "config", "EventBridge": "events", "SNS": "sns", "SQS": "sqs", "S3": "s3", "IAM": "iam",
 	"KMS": "kms", "SFN": "states", "CloudTrail": "cloudtrail", "AccessAnalyzer": "access-analyzer",
 	"ControlTower": "controltower",
+	"EC2":          "ec2", "S3 Control": "s3-control", // see actionNames
 }
 
 // actionNames are the actions of operations that are called otherwise: most of
@@ -123,7 +124,9 @@ var actionNames = map[string]string{
 	"s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration", "s3:PutObjectLockConfiguration": "s3:PutBucketObjectLockConfiguration",
 	"sns:PublishBatch": "sns:Publish", "sqs:SendMessageBatch": "sqs:SendMessage", "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 	"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-	"access-analyzer:GetFindingV2":     "access-analyzer:GetFinding", "access-analyzer:ListFindingsV2": "access-analyzer:ListFindings",
+	"s3-control:GetPublicAccessBlock":  "s3:GetAccountPublicAccessBlock", "s3-control:PutPublicAccessBlock": "s3:PutAccountPublicAccessBlock",
+	"s3-control:DeletePublicAccessBlock": "s3:PutAccountPublicAccessBlock",
+	"access-analyzer:GetFindingV2":       "access-analyzer:GetFinding", "access-analyzer:ListFindingsV2": "access-analyzer:ListFindings",
 }
 
 // action is the IAM action of the operation in ctx.

@@ -18,11 +18,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -73,6 +75,8 @@ type Pool struct {
 	CloudTrail     *cloudtrail.Client
 	AccessAnalyzer *accessanalyzer.Client
 	ControlTower   *controltower.Client
+	EC2            *ec2.Client
+	S3Control      *s3control.Client
 
 	opts   Options
 	base   aws.Config
@@ -147,6 +151,8 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.CloudTrail = cloudtrail.NewFromConfig(cfg)
 	p.AccessAnalyzer = accessanalyzer.NewFromConfig(cfg)
 	p.ControlTower = controltower.NewFromConfig(cfg)
+	p.EC2 = ec2.NewFromConfig(cfg)
+	p.S3Control = s3control.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

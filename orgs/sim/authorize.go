@@ -371,6 +371,8 @@ var serviceCodes = map[string]errorCodes{
 	"CloudFormation": {"AccessDenied", "InvalidClientTokenId", "Throttling", nil},
 	"SQS":            {"AccessDenied", "InvalidClientTokenId", "RequestThrottled", nil},
 	"S3":             {"AccessDenied", "InvalidToken", "SlowDown", nil},
+	"S3 Control":     {"AccessDenied", "InvalidToken", "SlowDown", nil},
+	"EC2":            {"UnauthorizedOperation", "AuthFailure", "RequestLimitExceeded", nil},
 }
 
 // codesOf returns a service's codes; services without a row speak JSON.
@@ -383,8 +385,11 @@ func codesOf(service string) errorCodes {
 
 // expired is the code for a session that ended.
 func (e errorCodes) expired() string {
-	if e.token == "UnrecognizedClientException" {
+	switch e.token {
+	case "UnrecognizedClientException":
 		return "ExpiredTokenException"
+	case "AuthFailure":
+		return "RequestExpired"
 	}
 	return "ExpiredToken"
 }

@@ -23,6 +23,8 @@ const (
 	s3Guide          = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
 	iamAPI           = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_"
 	kmsAPI           = "https://docs.aws.amazon.com/kms/latest/APIReference/API_"
+	ec2API           = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_"
+	vpcGuide         = "https://docs.aws.amazon.com/vpc/latest/userguide/"
 	stacksAPI        = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_"
 	stacksGuide      = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
 )
@@ -62,6 +64,27 @@ var differences = []difference{
 		`"done"`,
 		`error OrganizationalUnitNotEmptyException`,
 		organizationsAPI + "DeleteOrganizationalUnit"},
+
+	{"account-settings", "a length of five",
+		`"done"`,
+		`error ValidationError`,
+		iamAPI + "UpdateAccountPasswordPolicy"},
+	{"account-settings", "its security groups",
+		`[["default","default VPC security group",0,1]]`,
+		`[["default","default VPC security group",1,1]]`,
+		vpcGuide + "default-security-group"},
+	{"account-settings", "its internet gateways",
+		`0`,
+		`1`,
+		vpcGuide + "default-vpc-components"},
+	{"account-settings", "a filter that is none",
+		`no answer: HTTP 500`,
+		`error InvalidParameterValue`,
+		ec2API + "Filter"},
+	{"account-settings", "its subnet is deleted",
+		`"done"`,
+		`error DependencyViolation`,
+		ec2API + "DeleteSubnet"},
 
 	{"organization-paging", "accounts, as many as come",
 		`{"accounts":25,"pages":[25]}`,

@@ -56,6 +56,7 @@ var scenarios = []struct {
 	{"buckets", buckets},
 	{"roles", roles},
 	{"keys", keys},
+	{"account-settings", accountSettings},
 	{"stacks", stacks},
 	{"stack-sets", stackSets},
 }

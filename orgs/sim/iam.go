@@ -69,6 +69,10 @@ var iamOps = map[string]operation{
 	"ListAccountAliases": op(read, listAccountAliases),
 	"GetAccountSummary":  op(read, getAccountSummary),
 
+	"GetAccountPasswordPolicy":    op(read, getPasswordPolicy),
+	"UpdateAccountPasswordPolicy": op(write, updatePasswordPolicy),
+	"DeleteAccountPasswordPolicy": op(write, deletePasswordPolicy),
+
 	"GetAccountAuthorizationDetails": op(read, getAccountAuthorizationDetails),
 	"SimulateCustomPolicy":           op(read, simulateCustomPolicy),
 	"SimulatePrincipalPolicy": on(op(read, simulatePrincipalPolicy), func(_ *call, in *iam.SimulatePrincipalPolicyInput) string {

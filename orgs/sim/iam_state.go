@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
 // iamState is IAM in one account. Users, groups and instance profiles are not
@@ -13,6 +15,8 @@ type iamState struct {
 	Roles    map[string]*role          `json:"roles,omitempty"`    // by name; names are unique whatever the path
 	Policies map[string]*managedPolicy `json:"policies,omitempty"` // customer managed, by ARN
 	Alias    string                    `json:"alias,omitempty"`
+	// Passwords is the account's password policy; nil for AWS's default.
+	Passwords *iamtypes.PasswordPolicy `json:"passwords,omitempty"`
 }
 
 // role is an IAM role.

@@ -69,6 +69,8 @@ var services = map[string]service{
 	"CloudTrail":     {prefix: "cloudtrail", ops: cloudtrailOps},
 	"AccessAnalyzer": {prefix: "access-analyzer", ops: accessanalyzerOps},
 	"ControlTower":   {prefix: "controltower", ops: controltowerOps},
+	"EC2":            {prefix: "ec2", ops: ec2Ops},
+	"S3 Control":     {prefix: "s3", ops: s3controlOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

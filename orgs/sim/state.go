@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	s3controltypes "github.com/aws/aws-sdk-go-v2/service/s3control/types"
 )
 
 // State is everything the simulated world remembers. It is plain data: a
@@ -43,6 +45,8 @@ type accountState struct {
 	// Trail is the account's CloudTrail event history, oldest first; see
 	// cloudtrail.go.
 	Trail []trailEvent `json:"trail,omitempty"`
+	// PublicAccess is the account's S3 public access block; nil for none.
+	PublicAccess *s3controltypes.PublicAccessBlockConfiguration `json:"public_access,omitempty"`
 }
 
 // regionState is one account × Region.
@@ -54,6 +58,7 @@ type regionState struct {
 	KMS    kmsState    `json:"kms"`
 	States statesState `json:"states"`
 	Stacks stacksState `json:"stacks"`
+	EC2    ec2State    `json:"ec2,omitzero"`
 }
 
 // Mail is one message that reached an endpoint of a topic.
