@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/eventpattern"
 	"github.com/orgguard/orgguard/orgs/sim"
 )
@@ -48,39 +49,40 @@ func alerts(box []sim.Mail) []sim.Mail {
 	return slices.DeleteFunc(slices.Clone(box), func(m sim.Mail) bool { return strings.Contains(m.Subject, "Subscription") })
 }
 
-// ruleTemplates are all templates with an alert rule, and the rule in them.
-var ruleTemplates = map[string]string{
-	"config-change-alert.central.yaml":      "ConfigChangeRule",
-	"config-change-alert.alerts.yaml":       "ConfigChangeRule",
-	"config-change-alert.alerts-local.yaml": "ConfigChangeRule",
-	"root-signin-alert.central.yaml":        "RootSigninRule",
-	"root-signin-alert.signin.yaml":         "RootSigninRule",
-	"root-signin-alert.signin-local.yaml":   "RootSigninRule",
+// alertRules are the rules of the two alerts that came first, by how they are
+// deployed: control.unit of central or local alerts.
+var alertRules = []string{
+	"config-change-alert.central", "config-change-alert.alerts", "config-change-alert.alerts-local",
+	"root-signin-alert.central", "root-signin-alert.signin", "root-signin-alert.signin-local",
 }
 
-// centralRule is a rule of a central template, which names resources of others:
-// it is evaluated in the unit that is deployed.
-func alertRule(t *testing.T, file string) Resource {
+// alertRule is a rule as it is deployed.
+func alertRule(t *testing.T, name string) Resource {
 	t.Helper()
-	if !strings.Contains(file, ".central.") {
-		return templateResource(t, file, ruleTemplates[file], tokyo)
+	control, unit, _ := strings.Cut(name, ".")
+	config, account := demoConfig, orgs.AccountID(shopProd)
+	if rest, local := strings.CutSuffix(unit, "-local"); local {
+		config, unit = localConfig, rest
 	}
-	b := newBaseline(t, demoConfig)
+	if unit == "central" {
+		account = securityAccount
+	}
+	b := newBaseline(t, config)
 	for _, u := range b.units {
-		if u.ID != "central" {
+		if u.ID != unit {
 			continue
 		}
-		rs, err := u.resources(b.scope(securityAccount, tokyo))
+		rs, err := u.resources(b.scope(account, tokyo))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range rs {
-			if r.LogicalID == ruleTemplates[file] {
+			if r.Control == control && r.Type == "AWS::Events::Rule" {
 				return r
 			}
 		}
 	}
-	t.Fatalf("no rule of %s in the central unit", file)
+	t.Fatalf("no rule %s", name)
 	return Resource{}
 }
 
@@ -194,7 +196,7 @@ func TestWhichEventsTheRulesCatch(t *testing.T) {
 		{"somebody switches roles", role, false, false},
 		{"the root user calls an API", rootCall, false, false},
 	}
-	for _, file := range slices.Sorted(maps.Keys(ruleTemplates)) {
+	for _, file := range alertRules {
 		r := alertRule(t, file)
 		p, err := eventpattern.Parse([]byte(compact(r.Props["EventPattern"])))
 		if err != nil {
@@ -225,7 +227,7 @@ func TestWhatTheTransformersMake(t *testing.T) {
 		event      map[string]any
 		want       string
 	}{
-		{"a stopped recorder, told locally", "config-change-alert.alerts-local.yaml", configEvent(nil), `"AWS Config itself was changed."
+		{"a stopped recorder, told locally", "config-change-alert.alerts-local", configEvent(nil), `"AWS Config itself was changed."
 "Event:     StopConfigurationRecorder"
 "Time:      2026-11-22T12:34:50Z"
 "Account:   300000000001"
@@ -233,7 +235,7 @@ func TestWhatTheTransformersMake(t *testing.T) {
 "Source IP: 203.0.113.7"
 "By:        arn:aws:sts::300000000001:assumed-role/Admin/alice"
 "Refused:   "`},
-		{"a refused attempt, told locally", "config-change-alert.alerts-local.yaml", denied, `"AWS Config itself was changed."
+		{"a refused attempt, told locally", "config-change-alert.alerts-local", denied, `"AWS Config itself was changed."
 "Event:     StopConfigurationRecorder"
 "Time:      2026-11-22T12:34:50Z"
 "Account:   300000000001"
@@ -241,7 +243,7 @@ func TestWhatTheTransformersMake(t *testing.T) {
 "Source IP: 203.0.113.7"
 "By:        arn:aws:sts::300000000001:assumed-role/Admin/alice"
 "Refused:   AccessDenied"`},
-		{"a failed sign-in, told locally", "root-signin-alert.signin-local.yaml", failed, `"The root user signed in."
+		{"a failed sign-in, told locally", "root-signin-alert.signin-local", failed, `"The root user signed in."
 "Event:     ConsoleLogin"
 "Time:      2026-11-22T12:34:50Z"
 "Account:   300000000001"
@@ -249,14 +251,14 @@ func TestWhatTheTransformersMake(t *testing.T) {
 "Source IP: 203.0.113.7"
 "By:        arn:aws:iam::300000000001:root"
 "Result:    Failure, MFA used: No"`},
-		{"a stopped recorder, for the state machine", "config-change-alert.central.yaml", configEvent(nil),
-			`{"title":"AWS Config itself was changed.","event":"StopConfigurationRecorder","time":"2026-11-22T12:34:50Z","account":"300000000001","region":"ap-northeast-1","ip":"203.0.113.7","who":"arn:aws:sts::300000000001:assumed-role/Admin/alice","more":"Refused:   "}`},
-		{"a sign-in, for the state machine", "root-signin-alert.central.yaml", rootEvent(nil),
-			`{"title":"The root user signed in.","event":"ConsoleLogin","time":"2026-11-22T12:34:50Z","account":"300000000001","region":"us-east-1","ip":"203.0.113.7","who":"arn:aws:iam::300000000001:root","more":"Result:    Success, MFA used: Yes"}`},
-		{"a call by a service, which has no ARN", "config-change-alert.central.yaml", configEvent(func(_, d map[string]any) {
+		{"a stopped recorder, for the state machine", "config-change-alert.central", configEvent(nil),
+			`{"title":"AWS Config itself was changed.","subject":"StopConfigurationRecorder","event":"StopConfigurationRecorder","time":"2026-11-22T12:34:50Z","account":"300000000001","region":"ap-northeast-1","more":"Source IP: 203.0.113.7\nBy:        arn:aws:sts::300000000001:assumed-role/Admin/alice\nRefused:   ","label":"","resource":"","text":""}`},
+		{"a sign-in, for the state machine", "root-signin-alert.central", rootEvent(nil),
+			`{"title":"The root user signed in.","subject":"ConsoleLogin","event":"ConsoleLogin","time":"2026-11-22T12:34:50Z","account":"300000000001","region":"us-east-1","more":"Source IP: 203.0.113.7\nBy:        arn:aws:iam::300000000001:root\nResult:    Success, MFA used: Yes","label":"","resource":"","text":""}`},
+		{"a call by a service, which has no ARN", "config-change-alert.central", configEvent(func(_, d map[string]any) {
 			d["userIdentity"] = map[string]any{"type": "AWSService", "invokedBy": "config.amazonaws.com"}
 		}),
-			`{"title":"AWS Config itself was changed.","event":"StopConfigurationRecorder","time":"2026-11-22T12:34:50Z","account":"300000000001","region":"ap-northeast-1","ip":"203.0.113.7","who":"","more":"Refused:   "}`},
+			`{"title":"AWS Config itself was changed.","subject":"StopConfigurationRecorder","event":"StopConfigurationRecorder","time":"2026-11-22T12:34:50Z","account":"300000000001","region":"ap-northeast-1","more":"Source IP: 203.0.113.7\nBy:        \nRefused:   ","label":"","resource":"","text":""}`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

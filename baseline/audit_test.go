@@ -98,7 +98,7 @@ func TestEachKindOfChannelDriftIsOneMismatch(t *testing.T) {
 }
 
 func TestEachKindOfRuleDriftIsOneMismatch(t *testing.T) {
-	r := templateResource(t, "config-change-alert.alerts.yaml", "ConfigChangeRule", tokyo)
+	r := alertRule(t, "config-change-alert.alerts")
 	want := r.wantTargets()
 	if len(want) != 1 {
 		t.Fatalf("targets %+v", want)
@@ -109,7 +109,7 @@ func TestEachKindOfRuleDriftIsOneMismatch(t *testing.T) {
 	extra := ruleTarget{ID: "theirs", ARN: other.ARN}
 	testCompare(t, r, []compareCase{
 		{"in sync", ruleState{State: "ENABLED", Pattern: pattern, Targets: want}, nil},
-		{"the pattern in another order", ruleState{State: "ENABLED", Pattern: `{"detail":{"readOnly":[false],"eventName":[{"anything-but":["PutEvaluations"]}],"eventSource":["config.amazonaws.com"]},"source":["aws.config"],"detail-type":["AWS API Call via CloudTrail"]}`, Targets: want}, nil},
+		{"the pattern in another order", ruleState{State: "ENABLED", Pattern: `{"detail":{"readOnly":[false],"eventName":[{"anything-but":["PutEvaluations"]}],"eventSource":["config.amazonaws.com"],"userIdentity":{"$or":[{"type":[{"anything-but":["Root"]}]},{"invokedBy":[{"exists":true}]}]}},"source":["aws.config"],"detail-type":["AWS API Call via CloudTrail"]}`, Targets: want}, nil},
 		{"disabled", ruleState{State: "DISABLED", Pattern: pattern, Targets: want}, []Mismatch{{
 			Reason: "the rule is disabled", Verb: "enable", Expected: map[string]any{"state": "ENABLED"}, Actual: map[string]any{"state": "DISABLED"},
 		}}},
@@ -127,7 +127,7 @@ func TestEachKindOfRuleDriftIsOneMismatch(t *testing.T) {
 			Manual: "remove the target, or move it to a rule of its own: orgguard does not delete what it did not make",
 		}}},
 	})
-	local := templateResource(t, "config-change-alert.alerts-local.yaml", "ConfigChangeRule", tokyo)
+	local := alertRule(t, "config-change-alert.alerts-local")
 	target := local.wantTargets()[0]
 	changed := target
 	changed.Template = `"nothing happened"`
@@ -348,7 +348,7 @@ func TestDisagreementsBetweenCloudFormationAndTheAccounts(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b, err := Resolve(parseConfig(t, proposeConfig), proposeOrg(), "us-east-1")
+			b, err := Resolve(firstControls(parseConfig(t, proposeConfig)), proposeOrg(), "us-east-1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -458,7 +458,7 @@ func TestAFilterSendsOnlyTheCallsItNeeds(t *testing.T) {
 }
 
 func TestAFilterWithUnknownNames(t *testing.T) {
-	b, err := Resolve(parseConfig(t, proposeConfig), proposeOrg(), "us-east-1")
+	b, err := Resolve(firstControls(parseConfig(t, proposeConfig)), proposeOrg(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,11 @@ func (b *Baseline) resolveAccounts() error {
 }
 
 func (b *Baseline) resolveControls() error {
+	var quiet []string
 	for _, c := range controls {
+		if c.alert != nil && c.Default && !c.on(b.Config) && !b.says(c.ID) {
+			quiet = append(quiet, c.ID)
+		}
 		if !c.on(b.Config) {
 			continue
 		}
@@ -137,7 +141,16 @@ func (b *Baseline) resolveControls() error {
 		}
 		b.controls = append(b.controls, c)
 	}
+	if len(quiet) > 0 {
+		b.Notes = append(b.Notes, fmt.Sprintf("the configuration has alert-topic off: so are %s", joinAnd(quiet)))
+	}
 	return b.checkNeeds()
+}
+
+// says whether the configuration names a control.
+func (b *Baseline) says(id string) bool {
+	_, given := b.Config.Baseline[id]
+	return given
 }
 
 // checkNeeds reports every control that is on without one that it needs.
@@ -188,6 +201,25 @@ func (b *Baseline) adopts() bool {
 	return ok && s.Existing == "adopt"
 }
 
+// fragment is a control's part of a unit as the configuration has it.
+func (b *Baseline) fragment(c Control, p part) (fragment, error) {
+	name := p.unit
+	if p.rule != nil {
+		name = "rule"
+	}
+	f, err := loadFragment(c.ID, p.unit, name)
+	if err != nil {
+		return f, err
+	}
+	if c.extend != nil {
+		c.extend(&f, b)
+	}
+	if p.rule != nil {
+		err = b.ownRule(c, p, &f)
+	}
+	return f, err
+}
+
 func (b *Baseline) compose() error {
 	mode := b.Config.Alerts.Mode
 	var fragments []fragment
@@ -196,12 +228,9 @@ func (b *Baseline) compose() error {
 			if p.mode != "" && p.mode != mode {
 				continue
 			}
-			f, err := loadFragment(c.ID, p.unit, p.file)
+			f, err := b.fragment(c, p)
 			if err != nil {
 				return err
-			}
-			if c.extend != nil {
-				c.extend(&f, b)
 			}
 			fragments = append(fragments, f)
 		}
@@ -308,12 +337,9 @@ func (b *Baseline) Fragments(control string) ([]Template, error) {
 			if p.mode != "" && p.mode != b.Config.Alerts.Mode {
 				continue
 			}
-			f, err := loadFragment(c.ID, p.unit, p.file)
+			f, err := b.fragment(c, p)
 			if err != nil {
 				return nil, err
-			}
-			if c.extend != nil {
-				c.extend(&f, b)
 			}
 			out = append(out, Template{Name: c.ID + "." + p.unit, Body: f.body(), Controls: []string{c.ID}})
 		}

@@ -21,7 +21,7 @@ type Control struct {
 	Writes []string `json:"-"`
 
 	// parts are the units the control contributes to. A part's template is
-	// templates/<control>.<unit>.yaml, or for local alerts <unit>-local.
+	// templates/<control>.<unit>.yaml.
 	parts []part
 	// needs are the controls without which this one cannot hold.
 	needs []string
@@ -32,13 +32,18 @@ type Control struct {
 	params func(settings any, b *Baseline) map[string]string
 	// extend adds to a fragment what no template can say; nil for most.
 	extend func(f *fragment, b *Baseline)
+	// alert is how people are told, of a control that is an alert rule; its
+	// template is templates/<control>.rule.yaml.
+	alert *alert
 }
 
 // part is a control's contribution to a unit.
 type part struct {
 	unit string
 	mode spec.AlertMode // "" when the same in both modes
-	file string         // variant of the file name: "" or "-local"
+	// rule makes the part of an alert's bare rule; nil for parts that have a
+	// template of their own.
+	rule derive
 }
 
 // controls is every control of this package, in the order of reports that are
@@ -49,6 +54,15 @@ var controls = []Control{
 	alertTopic,
 	configChangeAlert,
 	rootSigninAlert,
+	rootActivityAlert,
+	trailChangeAlert,
+	networkChangeAlert,
+	accessKeyAlert,
+	iamPolicyAlert,
+	guarddutyAlert,
+	securityhubAlert,
+	healthAlert,
+	complianceAlert,
 	s3PublicAccess,
 	ebsEncryption,
 	imdsV2,
@@ -74,6 +88,9 @@ func Actions(cfg *spec.Config) (reads, writes []string) {
 func (c Control) on(cfg *spec.Config) bool {
 	if entry, given := cfg.Baseline[c.ID]; given {
 		return entry.Enabled
+	}
+	if off, given := cfg.Baseline["alert-topic"]; c.alert != nil && given && !off.Enabled {
+		return false // and not an error for each alert there is
 	}
 	return c.Default
 }

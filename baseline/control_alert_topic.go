@@ -25,7 +25,6 @@ func subscribe(f *fragment, b *Baseline) {
 	if resources == nil || get(resources, "AlertTopic") == nil {
 		return
 	}
-	text := func(tag, v string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v} }
 	for i, address := range b.Config.Alerts.Email {
 		props := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 		set(props, "TopicArn", text("!Ref", "AlertTopic"))

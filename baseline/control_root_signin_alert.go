@@ -1,14 +1,19 @@
 package baseline
 
-import (
-	"github.com/orgguard/orgguard/orgs/finding"
-	"github.com/orgguard/orgguard/orgs/spec"
-)
+import "github.com/orgguard/orgguard/orgs/finding"
 
 // rootSigninAlert: no root user signs in unseen.
 var rootSigninAlert = Control{
 	ID: "root-signin-alert", Title: "Somebody is told when a root user signs in", Severity: finding.High,
 	Scope: "every account, in the partition's global Region", Default: true,
 	needs: []string{"alert-topic"},
-	parts: []part{{unit: "central", mode: spec.Central}, {unit: "signin", mode: spec.Central}, {unit: "signin", mode: spec.Local, file: "-local"}},
+	parts: alertParts("signin"),
+	alert: &alert{
+		title: "The root user signed in.",
+		lines: []string{"Source IP: <ip>", "By:        <who>", "Result:    <result>, MFA used: <mfa>"},
+		paths: map[string]string{
+			"ip": "$.detail.sourceIPAddress", "who": "$.detail.userIdentity.arn",
+			"result": "$.detail.responseElements.ConsoleLogin", "mfa": "$.detail.additionalEventData.MFAUsed",
+		},
+	},
 }

@@ -306,7 +306,7 @@ func TestPropose(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b, err := Resolve(parseConfig(t, proposeConfig+c.config), proposeOrg(), "us-east-1")
+			b, err := Resolve(firstControls(parseConfig(t, proposeConfig+c.config)), proposeOrg(), "us-east-1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -453,7 +453,7 @@ func TestTargetsBesideAnExcludedOU(t *testing.T) {
 	org := proposeOrg()
 	org.Accounts = append(org.Accounts, orgs.Account{ID: "400000000000", Name: "loose", State: orgs.StateActive, Parent: "r-plan"})
 	org = orgs.New(org.ID, org.ManagementAccount, org.Partition, []orgs.OU{org.OUs["r-plan"], org.OUs["ou-plan-aaaaaaaa"], org.OUs["ou-plan-bbbbbbbb"]}, org.Accounts)
-	b, err := Resolve(parseConfig(t, proposeConfig+"organization: {exclude: [{ou: B, reason: x}]}\n"), org, "us-east-1")
+	b, err := Resolve(firstControls(parseConfig(t, proposeConfig+"organization: {exclude: [{ou: B, reason: x}]}\n")), org, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,7 +468,7 @@ func TestTargetsBesideAnExcludedOU(t *testing.T) {
 }
 
 func TestSavedPlansNameEverything(t *testing.T) {
-	b, err := Resolve(parseConfig(t, proposeConfig), proposeOrg(), "us-east-1")
+	b, err := Resolve(firstControls(parseConfig(t, proposeConfig)), proposeOrg(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}

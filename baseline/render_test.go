@@ -206,7 +206,7 @@ func TestResolveReportsWhatDoesNotFit(t *testing.T) {
 		{"an unknown security account and an unknown excluded OU", "security_account: \"999999999999\"\norganization: {exclude: [{ou: Nowhere, reason: x}]}\n", []string{`security_account: no account "999999999999"`, `no OU "Nowhere"`}},
 		{"a Region of another partition", "security_account: \"200000000001\"\nregions: [cn-north-1]\n", []string{"cn-north-1 is not in the organization's partition aws"}},
 		{"the security account is excluded", "security_account: \"200000000001\"\norganization: {exclude: [{account: \"200000000001\", reason: closed}]}\n", []string{"the security account 200000000001 is excluded (closed)"}},
-		{"a control without what it needs", "baseline: {alert-topic: false}\n", []string{"config-change-alert needs alert-topic", "root-signin-alert needs alert-topic"}},
+		{"a control without what it needs", "baseline: {alert-topic: false, config-change-alert: true, root-signin-alert: true}\n", []string{"config-change-alert needs alert-topic", "root-signin-alert needs alert-topic"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

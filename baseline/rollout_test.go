@@ -37,7 +37,7 @@ func TestAuditIsCleanAfterARollout(t *testing.T) {
 		{"central alerts", demoConfig},
 		{"local alerts", localConfig},
 		{"daily recording and IAM types in another Region", demoConfig + "baseline: {config-recorder: {recording: daily, global_types_region: us-east-1}, config-delivery: {bucket: another-name, snapshot: One_Hour}}\n"},
-		{"without the alerts", demoConfig + "baseline: {config-change-alert: false, root-signin-alert: false, alert-topic: false}\n"},
+		{"without the alerts", demoConfig + "baseline: {alert-topic: false}\n"},
 		{"a single Region that is not the global one", config("regions: [eu-west-1]\nhome_region: eu-west-1\nsecurity_account: \"200000000001\"\norganization: {exclude: [{account: data-prod, reason: x}]}\n")},
 		{"a single Region that is not the global one, with local alerts", config("regions: [eu-west-1]\nalerts: {mode: local}\nsecurity_account: \"200000000001\"\norganization: {exclude: [{account: data-prod, reason: x}]}\n")},
 		{"the management account as security account", config("home_region: us-east-1\norganization: {exclude: [{account: data-prod, reason: x}]}\n")},

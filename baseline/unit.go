@@ -110,13 +110,13 @@ func (c *composed) resources(s scope) ([]Resource, error) {
 	return rs, nil
 }
 
-// loadFragment reads a control's template for a unit.
-func loadFragment(control, unitID, variant string) (fragment, error) {
+// loadFragment reads one of a control's templates, which becomes a part of a unit.
+func loadFragment(control, unitID, file string) (fragment, error) {
 	folder := "templates"
 	if slices.ContainsFunc(units, func(u unit) bool { return u.ID == unitID && u.direct }) {
 		folder = "settings"
 	}
-	name := fmt.Sprintf("%s/%s.%s%s.yaml", folder, control, unitID, variant)
+	name := fmt.Sprintf("%s/%s.%s.yaml", folder, control, file)
 	src, err := templateFiles.ReadFile(name)
 	if err != nil {
 		return fragment{}, err

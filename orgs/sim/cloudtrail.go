@@ -175,6 +175,20 @@ func (w *World) emit(account, region, detailType, source string, detail map[stri
 	})
 }
 
+// Happen is an event of an AWS service that the world does not model, such as a
+// finding: it arrives at the default bus of the account and Region that it names.
+func (w *World) Happen(event map[string]any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	account, _ := event["account"].(string)
+	region, _ := event["region"].(string)
+	if w.account(account) == nil {
+		return
+	}
+	w.dirty()
+	w.deliver(account, region, event)
+}
+
 // SignIn is somebody signing in to the console of an account: as the root user
 // or as an IAM user. The event is recorded in us-east-1, wherever the person
 // is.

@@ -1,0 +1,16 @@
+package baseline
+
+import "github.com/orgguard/orgguard/orgs/finding"
+
+// iamPolicyAlert: nobody widens rights unseen. It is off unless asked for: every
+// deployment changes roles.
+var iamPolicyAlert = Control{
+	ID: "iam-policy-alert", Title: "Somebody is told when an IAM policy or role changes", Severity: finding.Medium,
+	Scope: "every account, in the partition's global Region",
+	needs: []string{"alert-topic"},
+	parts: alertParts("signin"), // IAM's calls are recorded in the global Region
+	alert: apiCall("An IAM policy or role was changed.", map[string]string{
+		"policy": "$.detail.requestParameters.policyArn", "inline": "$.detail.requestParameters.policyName",
+		"role": "$.detail.requestParameters.roleName", "user": "$.detail.requestParameters.userName", "group": "$.detail.requestParameters.groupName",
+	}, "Policy:    <policy><inline>", "Of:        <role><user><group>"),
+}
