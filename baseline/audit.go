@@ -6,12 +6,82 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
+
+// Audit is what looking at the accounts brought.
+type Audit struct {
+	// Findings are those that a report lists, sorted: without all, what is in
+	// sync or does not apply is only counted.
+	Findings []finding.Finding
+	// Counted are the findings that are not in Findings.
+	Counted finding.Summary
+	// Accounts are those that any finding is about, counted ones too.
+	Accounts map[string]bool
+}
+
+// Audit looks at every resource that the filter leaves, as Inspect does, and at
+// what CloudFormation says of the stack sets, and turns it into findings as it
+// comes in: what is as it should be is counted and forgotten. An unknown name in
+// the filter and a broken template are errors; whatever else cannot be looked at
+// is a finding.
+func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, workers int, all bool, progress Progress) (Audit, error) {
+	r, err := f.resolve(b)
+	if err != nil {
+		return Audit{}, err
+	}
+	out := Audit{Accounts: map[string]bool{}}
+	var mu sync.Mutex
+	var sets StackSets
+	var loaded bool
+	var waiting [][]Inspection // cells that were done before CloudFormation had answered
+	take := func(found []Inspection) {
+		for _, f := range b.Findings(found, sets) {
+			out.Accounts[f.Account] = true
+			if all || f.Status != finding.InSync && f.Status != finding.NotApplicable {
+				out.Findings = append(out.Findings, f)
+			} else {
+				out.Counted.Add(f.Status, 1)
+			}
+		}
+	}
+	var g errgroup.Group
+	g.Go(func() error {
+		asked := b.LoadStackSets(ctx, pool, f)
+		mu.Lock()
+		defer mu.Unlock()
+		sets, loaded = asked, true
+		for _, found := range waiting {
+			take(found)
+		}
+		waiting = nil
+		return nil
+	})
+	g.Go(func() error {
+		return b.each(ctx, pool, b.cells(r), workers, b.counting(r, progress), func(_ int, found []Inspection) {
+			mu.Lock()
+			defer mu.Unlock()
+			if loaded {
+				take(found)
+			} else {
+				waiting = append(waiting, found)
+			}
+		})
+	})
+	if err := g.Wait(); err != nil {
+		return Audit{}, err
+	}
+	finding.Sort(out.Findings)
+	return out, nil
+}
 
 // Findings turns what was inspected into findings. sets is what CloudFormation
 // says of the stack sets, nil when nobody asked; where it disagrees with the

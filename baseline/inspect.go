@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/account/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
@@ -163,41 +165,62 @@ func scopeOf(p orgs.Partition, id orgs.AccountID, region string) scope {
 	return scope{account: string(id), region: region, partition: p.ID, suffix: p.DNSSuffix}
 }
 
-// cells lists everything that the baseline wants, account by account.
-func (b *Baseline) cells(f resolved) ([]cell, error) {
-	var out []cell
-	for _, a := range b.Accounts {
-		if !f.reaches(a.ID) && !f.whole {
-			continue
-		}
-		byRegion := map[string]*cell{}
-		for _, u := range b.units {
-			if !b.has(u.unit, a.ID) {
+// cells goes through everything that the baseline wants, account by account. The
+// templates of a cell are evaluated when its turn comes: all at once would be most
+// of an audit's memory.
+func (b *Baseline) cells(f resolved) iter.Seq2[cell, error] {
+	return func(yield func(cell, error) bool) {
+		for _, a := range b.Accounts {
+			if !f.reaches(a.ID) && !f.whole {
 				continue
 			}
-			for _, region := range b.unitRegions(u.unit, b.candidates()) {
-				rs, err := u.resources(b.scope(a.ID, region))
-				if err != nil {
-					return nil, err
-				}
-				for _, r := range rs {
-					if !f.covers(u, a.ID, r, region) {
+			for _, region := range b.regionsOf(a.ID) {
+				c := cell{account: a, region: region}
+				for _, u := range b.units {
+					if !b.has(u.unit, a.ID) || !slices.Contains(b.unitRegions(u.unit, b.candidates()), region) {
 						continue
 					}
-					c := byRegion[region]
-					if c == nil {
-						c = &cell{account: a, region: region}
-						byRegion[region] = c
+					rs, err := u.resources(b.scope(a.ID, region))
+					if err != nil {
+						yield(c, err)
+						return
 					}
-					c.parts = append(c.parts, cellPart{unit: u, Resource: r})
+					for _, r := range rs {
+						if f.covers(u, a.ID, r, region) {
+							c.parts = append(c.parts, cellPart{unit: u, Resource: r})
+						}
+					}
+				}
+				if len(c.parts) > 0 && !yield(c, nil) {
+					return
 				}
 			}
 		}
-		for _, region := range sortedKeys(byRegion) {
-			out = append(out, *byRegion[region])
+	}
+}
+
+// listed is a list of cells as each takes them.
+func listed(cells []cell) iter.Seq2[cell, error] {
+	return func(yield func(cell, error) bool) {
+		for _, c := range cells {
+			if !yield(c, nil) {
+				return
+			}
 		}
 	}
-	return out, nil
+}
+
+// regionsOf are the Regions in which the baseline may want something in an
+// account, sorted.
+func (b *Baseline) regionsOf(id orgs.AccountID) []string {
+	var out []string
+	for _, u := range b.units {
+		if b.has(u.unit, id) {
+			out = append(out, b.unitRegions(u.unit, b.candidates())...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // entry is what is known about an account once it was entered.
@@ -208,53 +231,127 @@ type entry struct {
 	regionsErr error
 }
 
-// Progress is told how many account × Region cells are done. It is called from
-// many goroutines.
-type Progress func(done, total int)
+// Progress is told how many accounts of how many are done, and how many cells. It
+// is called from many goroutines.
+type Progress func(accounts, of, cells int)
 
 // Inspect looks at every resource that the filter leaves, in every account ×
-// Region, with at most workers cells under way. Accounts that cannot be looked
+// Region, with at most workers of them under way. Accounts that cannot be looked
 // at are in the result with the reason; only a broken template or an unknown
 // name in the filter is an error.
+//
+// The result grows with accounts × Regions × resources; Audit's does not.
 func (b *Baseline) Inspect(ctx context.Context, pool *access.Pool, f Filter, workers int, progress Progress) ([]Inspection, error) {
 	r, err := f.resolve(b)
 	if err != nil {
 		return nil, err
 	}
-	cells, err := b.cells(r)
-	if err != nil {
-		return nil, err
-	}
-	return b.inspectCells(ctx, pool, cells, workers, progress), nil
+	return b.inspectCells(ctx, pool, b.cells(r), workers, b.counting(r, progress))
 }
 
-// inspectCells looks at cells.
-func (b *Baseline) inspectCells(ctx context.Context, pool *access.Pool, cells []cell, workers int, progress Progress) []Inspection {
-	enter := map[orgs.AccountID]func() entry{}
-	for _, c := range cells {
-		if _, ok := enter[c.account.ID]; !ok {
-			at := pool.In(b.Org.Partition, c.account.ID, b.Home)
-			enter[c.account.ID] = sync.OnceValue(func() entry { return b.enter(ctx, pool, at) })
+// inspectCells looks at cells and keeps what it sees, in their order.
+func (b *Baseline) inspectCells(ctx context.Context, pool *access.Pool, cells iter.Seq2[cell, error], workers int, progress func(accounts, cells int)) ([]Inspection, error) {
+	var mu sync.Mutex
+	var byCell [][]Inspection
+	err := b.each(ctx, pool, cells, workers, progress, func(n int, found []Inspection) {
+		mu.Lock()
+		defer mu.Unlock()
+		byCell = append(byCell, make([][]Inspection, max(0, n+1-len(byCell)))...)
+		byCell[n] = found
+	})
+	return slices.Concat(byCell...), err
+}
+
+// visit is an account while its cells are looked at.
+type visit struct {
+	enter func() entry
+	left  atomic.Int64 // cells that are not done, and one while more may come
+	done  func()
+}
+
+func (v *visit) leave() {
+	if v.left.Add(-1) == 0 {
+		v.done()
+	}
+}
+
+// counting tells how many accounts there are in all, by the filter.
+func (b *Baseline) counting(f resolved, progress Progress) func(accounts, cells int) {
+	if progress == nil {
+		return nil
+	}
+	total := 0
+	for _, a := range b.Accounts {
+		if f.reaches(a.ID) || f.whole {
+			total++
 		}
 	}
-	var done atomic.Int64
-	found := orgs.ForEach(ctx, cells, workers, func(ctx context.Context, c cell) ([]Inspection, error) {
-		defer func() {
-			if n := done.Add(1); progress != nil {
-				progress(int(n), len(cells))
+	return func(accounts, cells int) { progress(accounts, total, cells) }
+}
+
+// each looks at every cell and hands it over when it is done, in any order and
+// from many goroutines; n is its place in the order of cells. The resources of a
+// cell are looked at side by side.
+func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[cell, error], workers int, progress func(accounts, cells int), done func(n int, found []Inspection)) error {
+	var accounts, cells atomic.Int64
+	report := func() {
+		if progress != nil {
+			progress(int(accounts.Load()), int(cells.Load()))
+		}
+	}
+	var g errgroup.Group
+	g.SetLimit(max(1, workers))
+	var at *visit
+	var current orgs.AccountID
+	n := 0
+	defer func() { _ = g.Wait() }() // its functions return no error
+	for c, err := range list {
+		if err != nil {
+			return err
+		}
+		if at == nil || current != c.account.ID {
+			if at != nil {
+				at.leave()
 			}
-		}()
-		return b.inspectCell(ctx, pool, c, enter[c.account.ID]), nil
-	})
-	var out []Inspection
-	for i, o := range found {
-		if o.Err != nil { // not begun: interrupted
-			out = append(out, cells[i].all(func(in *Inspection) { in.Err = fmt.Errorf("interrupted: %w", o.Err) })...)
+			current = c.account.ID
+			in := pool.In(b.Org.Partition, current, b.Home)
+			at = &visit{enter: sync.OnceValue(func() entry { return b.enter(ctx, pool, in) }), done: func() { accounts.Add(1); report() }}
+			at.left.Store(1)
+		}
+		at.left.Add(1)
+		here, place := at, n
+		n++
+		finish := func(found []Inspection) {
+			done(place, found)
+			cells.Add(1)
+			here.leave()
+			report()
+		}
+		if c.account.Excluded != "" || c.account.State != orgs.StateActive {
+			finish(c.all(func(in *Inspection) {
+				if c.account.Excluded == "" { // that is reported as exempt
+					in.Off = fmt.Sprintf("the account is %s", c.account.State)
+				}
+			}))
 			continue
 		}
-		out = append(out, o.Value...)
+		found := c.all(func(*Inspection) {})
+		var left atomic.Int64
+		left.Store(int64(len(found)))
+		for i := range found {
+			g.Go(func() error {
+				b.look(ctx, pool, &found[i], here.enter)
+				if left.Add(-1) == 0 {
+					finish(found)
+				}
+				return nil
+			})
+		}
 	}
-	return out
+	if at != nil {
+		at.leave()
+	}
+	return nil
 }
 
 // all gives every part of the cell the same verdict.
@@ -292,33 +389,30 @@ func (b *Baseline) enter(ctx context.Context, pool *access.Pool, at access.At) e
 	return e
 }
 
-// inspectCell looks at one account × Region.
-func (b *Baseline) inspectCell(ctx context.Context, pool *access.Pool, c cell, enter func() entry) []Inspection {
-	if c.account.Excluded != "" {
-		return c.all(func(*Inspection) {}) // reported as exempt
-	}
-	if c.account.State != orgs.StateActive {
-		return c.all(func(in *Inspection) { in.Off = fmt.Sprintf("the account is %s", c.account.State) })
+// look looks at one resource of an account that is open to it.
+func (b *Baseline) look(ctx context.Context, pool *access.Pool, in *Inspection, enter func() entry) {
+	if err := ctx.Err(); err != nil { // not begun
+		in.Err = fmt.Errorf("interrupted: %w", err)
+		return
 	}
 	e := enter()
 	if e.err != nil {
-		return c.all(func(in *Inspection) { in.Err = e.err })
+		in.Err = e.err
+		return
 	}
-	if b.Org.Partition.NeedsOptIn(c.region) {
+	if b.Org.Partition.NeedsOptIn(in.Region) {
 		switch {
 		case e.regionsErr != nil:
-			return c.all(func(in *Inspection) { in.Err = e.regionsErr })
-		case e.on != nil && !e.on[c.region]:
-			return c.all(func(in *Inspection) { in.Off = "the Region is not enabled in the account" })
+			in.Err = e.regionsErr
+			return
+		case e.on != nil && !e.on[in.Region]:
+			in.Off = "the Region is not enabled in the account"
+			return
 		}
 	}
-	s := site{Pool: pool, at: pool.In(b.Org.Partition, c.account.ID, c.region)}
-	out := make([]Inspection, len(c.parts))
-	for i, p := range c.parts {
-		out[i] = inspect(ctx, s, p.Resource)
-		out[i].Account, out[i].Region, out[i].unit = c.account, c.region, p.unit
-	}
-	return out
+	s := site{Pool: pool, at: pool.In(b.Org.Partition, in.Account.ID, in.Region)}
+	seen := inspect(ctx, s, in.Resource)
+	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, seen.Mismatches
 }
 
 // inspect looks at one resource.

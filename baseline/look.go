@@ -93,11 +93,9 @@ func (b *Baseline) LookAt(ctx context.Context, pool *access.Pool, f Filter, work
 	default:
 		l.TrustedAccess = desc.Status == types.OrganizationStatusEnabled
 	}
-	cells, err := b.cells(r)
-	if err != nil {
+	if l.Inspected, err = b.inspectCells(ctx, pool, b.cells(r), workers, b.counting(r, progress)); err != nil {
 		return nil, err
 	}
-	l.Inspected = b.inspectCells(ctx, pool, cells, workers, progress)
 	return l, nil
 }
 

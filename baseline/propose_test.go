@@ -21,11 +21,10 @@ import (
 func clean(t *testing.T, b *Baseline) *Look {
 	t.Helper()
 	l := &Look{TrustedAccess: true, Sets: StackSets{}, stacks: map[string]orgs.Outcome[stackState]{}}
-	cells, err := b.cells(resolved{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range cells {
+	for c, err := range b.cells(resolved{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, p := range c.parts {
 			in := Inspection{Account: c.account, Region: c.region, Resource: p.Resource, unit: p.unit}
 			if c.account.State != orgs.StateActive {

@@ -144,11 +144,10 @@ func TestEveryCombinationRenders(t *testing.T) {
 					t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
 					continue
 				}
-				cells, err := b.cells(resolved{})
-				if err != nil {
-					t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
-				}
-				for _, c := range cells {
+				for c, err := range b.cells(resolved{}) {
+					if err != nil {
+						t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
+					}
 					n += len(c.parts)
 				}
 				for _, tmpl := range b.Templates() {

@@ -125,12 +125,11 @@ func (b *Baseline) changedCells(outcomes []plan.Outcome) []cell {
 			}
 		}
 	}
-	all, err := b.cells(resolved{})
-	if err != nil {
-		return nil // the plan was made of the same templates
-	}
 	var out []cell
-	for _, c := range all {
+	for c, err := range b.cells(resolved{}) {
+		if err != nil {
+			return nil // the plan was made of the same templates
+		}
 		wanted := controls[instanceKey(c.account.ID, c.region)]
 		c.parts = slices.DeleteFunc(c.parts, func(p cellPart) bool { return !slices.Contains(wanted, p.Control) })
 		if len(c.parts) > 0 {
@@ -144,7 +143,8 @@ func (b *Baseline) changedCells(outcomes []plan.Outcome) []cell {
 // which something is.
 func (b *Baseline) verifyCells(ctx context.Context, pool *access.Pool, cells []cell, known map[string]bool, workers int) (problems []plan.Failure, again []cell) {
 	bad := map[string]bool{}
-	for _, in := range b.inspectCells(ctx, pool, cells, workers, nil) {
+	found, _ := b.inspectCells(ctx, pool, listed(cells), workers, nil) // their templates have been evaluated
+	for _, in := range found {
 		f := plan.Failure{Account: string(in.Account.ID), AccountName: in.Account.Name, Region: in.Region}
 		if in.Err != nil {
 			f.Status, f.Reason, f.Fix = "NOT_VERIFIED", reasonOf(in.Err), b.whyNot(in)

@@ -195,11 +195,11 @@ func (r *rig) mustRollout(t *testing.T) {
 func (r *rig) audit(t *testing.T, f Filter) []finding.Finding {
 	t.Helper()
 	b := r.open(t)
-	in, err := b.Inspect(t.Context(), b.pool, f, r.workers, nil)
+	a, err := b.Audit(t.Context(), b.pool, f, r.workers, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Findings(in, b.LoadStackSets(t.Context(), b.pool, f))
+	return a.Findings
 }
 
 // wrong leaves the findings that are neither in sync nor explained.

@@ -44,30 +44,32 @@ func (e *Hinted) Hint() string { return e.Next }
 // An organization without an ACTIVE account is an error: software that reads a
 // retired field sees exactly that, and would report success over nothing.
 func Load(ctx context.Context, api API) (*Organization, error) {
-	desc, err := api.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
-	if err != nil {
-		return nil, describeError(err)
-	}
-	o := &Organization{
-		ID:                aws.ToString(desc.Organization.Id),
-		ManagementAccount: AccountID(aws.ToString(desc.Organization.MasterAccountId)),
-		AllFeatures:       desc.Organization.FeatureSet == types.OrganizationFeatureSetAll,
-		OUs:               map[NodeID]OU{},
-		Partition:         PartitionOf(aws.ToString(desc.Organization.Arn)),
-	}
-	if err := o.loadRoot(ctx, api); err != nil {
-		return nil, err
-	}
-	// Accounts and OUs come from operations with rates of their own.
+	o := &Organization{OUs: map[NodeID]OU{}}
+	// The three are asked at once: their operations have rates of their own.
+	// Where several fail, the first of them says best what is wrong, and there is
+	// no use in listing accounts any further.
 	var accounts []Account
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return o.loadOUs(gctx, api) })
-	g.Go(func() (err error) {
-		accounts, err = listAccounts(gctx, api)
-		return err
-	})
-	if err := g.Wait(); err != nil {
-		return nil, err
+	var errs [3]error
+	listing, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	for i, read := range []func() error{
+		func() error { return o.describe(ctx, api) },
+		func() error { return o.loadTree(ctx, api) },
+		func() (err error) { accounts, err = listAccounts(listing, api); return err },
+	} {
+		g.Go(func() error {
+			if errs[i] = read(); errs[i] != nil {
+				stop()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in errs
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
 	}
 	pathless := false
 	for _, a := range accounts {
@@ -100,6 +102,19 @@ func Load(ctx context.Context, api API) (*Organization, error) {
 	return o, nil
 }
 
+// describe reads what the organization is.
+func (o *Organization) describe(ctx context.Context, api API) error {
+	desc, err := api.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	if err != nil {
+		return describeError(err)
+	}
+	o.ID = aws.ToString(desc.Organization.Id)
+	o.ManagementAccount = AccountID(aws.ToString(desc.Organization.MasterAccountId))
+	o.AllFeatures = desc.Organization.FeatureSet == types.OrganizationFeatureSetAll
+	o.Partition = PartitionOf(aws.ToString(desc.Organization.Arn))
+	return nil
+}
+
 // describeError says what a refused DescribeOrganization means.
 func describeError(err error) error {
 	wrapped := fmt.Errorf("read the organization: %w", err)
@@ -113,6 +128,14 @@ func describeError(err error) error {
 		return &Hinted{Err: wrapped, Next: "orgguard reads the organization from the management account or a delegated administrator; `orgguard permissions` prints the policy it needs"}
 	}
 	return wrapped
+}
+
+// loadTree reads the root and the OUs below it.
+func (o *Organization) loadTree(ctx context.Context, api API) error {
+	if err := o.loadRoot(ctx, api); err != nil {
+		return err
+	}
+	return o.loadOUs(ctx, api)
 }
 
 func (o *Organization) loadRoot(ctx context.Context, api API) error {

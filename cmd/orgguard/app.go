@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/reports"
 )
 
@@ -36,7 +37,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "home-region", Usage: "AWS `REGION` where neither the configuration nor AWS's own settings name one", EnvVars: env("HOME_REGION")},
 		&cli.BoolFlag{Name: "sandbox", Usage: "work on the simulated organization (orgguard sandbox makes one)", EnvVars: env("SANDBOX")},
 		&cli.StringFlag{Name: "sandbox-file", Usage: "the simulated organization's `FILE`", Value: ".orgguard/sandbox.json", EnvVars: env("SANDBOX_FILE")},
-		&cli.IntFlag{Name: "concurrency", Usage: "send at most `N` requests at once", Value: 64, EnvVars: env("CONCURRENCY")},
+		&cli.IntFlag{Name: "concurrency", Usage: "send at most `N` requests at once; fewer are sent where more bring nothing", Value: access.DefaultInFlight, EnvVars: env("CONCURRENCY")},
 		&cli.DurationFlag{Name: "timeout", Usage: "give up after this long, e.g. 30m (0: never)", EnvVars: env("TIMEOUT")},
 		&cli.BoolFlag{Name: "verbose", Usage: "say on stderr what is being done", EnvVars: env("VERBOSE")},
 		&cli.BoolFlag{Name: "quiet", Usage: "say nothing on stderr but errors", EnvVars: env("QUIET")},

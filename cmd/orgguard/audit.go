@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
@@ -112,35 +114,49 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	if err != nil {
 		return reports.Audit{}, badInput(err)
 	}
-	var found []finding.Finding
-	if base != nil {
-		progress := newProgress(s)
-		inspected, err := s.base.Inspect(ctx, s.pool, *base, s.workers(), progress.cells)
-		progress.clear()
-		if err != nil {
-			return reports.Audit{}, badInput(err)
-		}
-		found = s.base.Findings(inspected, s.base.LoadStackSets(ctx, s.pool, *base))
+	looked, err := s.look(ctx, o, base, scpToo)
+	if err != nil {
+		return reports.Audit{}, badInput(err)
 	}
-	if scpToo {
-		fs, err := s.guardFindings(ctx, o.filter)
-		if err != nil {
-			return reports.Audit{}, badInput(err)
-		}
-		found = append(found, fs...)
-	}
-	spent := baseline.Exempt(s.cfg.Audit.Exemptions, s.org, found, s.now())
+	spent := baseline.Exempt(s.cfg.Audit.Exemptions, s.org, looked.Findings, s.now())
 	if !o.filter.IsZero() {
 		spent = nil // they may cover drift elsewhere
 	}
 	for _, e := range spent {
 		s.note("the exemption from %s ended on %s and covers no drift: take it out of the configuration (%s)", e.Control, e.Until, e.Reason)
 	}
-	finding.Sort(found)
+	finding.Sort(looked.Findings)
 	for _, n := range s.base.Notes {
 		s.note("%s", n)
 	}
-	return s.auditOf(found, o, ctx.Err() != nil), nil
+	return s.auditOf(looked, o, ctx.Err() != nil), nil
+}
+
+// look looks at the accounts and at the SCP, side by side. base is nil when no
+// control of the baseline is asked for.
+func (s *session) look(ctx context.Context, o auditOptions, base *baseline.Filter, scpToo bool) (baseline.Audit, error) {
+	var looked baseline.Audit
+	var guarded []finding.Finding
+	var g errgroup.Group
+	if base != nil {
+		g.Go(func() (err error) {
+			progress := newProgress(s)
+			defer progress.clear()
+			looked, err = s.base.Audit(ctx, s.pool, *base, s.workers(), o.all, progress.cells)
+			return err
+		})
+	}
+	if scpToo {
+		g.Go(func() (err error) {
+			guarded, err = s.guardFindings(ctx, o.filter)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return looked, err
+	}
+	looked.Findings = append(looked.Findings, guarded...)
+	return looked, nil
 }
 
 // withTags narrows a filter to the accounts that have the tags.
@@ -228,10 +244,15 @@ func (s *session) guardFindings(ctx context.Context, f baseline.Filter) ([]findi
 	return s.guard.Findings(state, err, accounts), nil
 }
 
-// auditOf makes the report of findings.
-func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted bool) reports.Audit {
+// auditOf makes the report of what was looked at.
+func (s *session) auditOf(looked baseline.Audit, o auditOptions, interrupted bool) reports.Audit {
 	accounts := map[string]bool{} // that this audit is about
-	for _, f := range found {
+	maps.Copy(accounts, looked.Accounts)
+	summary := finding.Summarize(looked.Findings)
+	for _, status := range finding.Statuses {
+		summary.Add(status, looked.Counted.Of(status))
+	}
+	for _, f := range looked.Findings {
 		accounts[f.Account] = true
 	}
 	a := reports.Audit{
@@ -240,9 +261,9 @@ func (s *session) auditOf(found []finding.Finding, o auditOptions, interrupted b
 		Organization: reports.Organization{
 			ID: s.org.ID, ManagementAccount: string(s.org.ManagementAccount), Accounts: len(accounts), Regions: s.base.Regions,
 		},
-		Summary: finding.Summarize(found), Findings: []finding.Finding{}, Controls: catalogue(),
+		Summary: summary, Findings: []finding.Finding{}, Controls: catalogue(),
 	}
-	for _, f := range found {
+	for _, f := range looked.Findings {
 		if o.all || f.Status != finding.InSync && f.Status != finding.NotApplicable {
 			a.Findings = append(a.Findings, f)
 		}

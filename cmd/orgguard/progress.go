@@ -24,13 +24,19 @@ func newProgress(s *session) *progressLine {
 	return &progressLine{w: s.err, on: s.errTTY && !s.quiet, start: time.Now(), pool: s.pool}
 }
 
-// cells is told how many account × Region cells are done.
-func (p *progressLine) cells(done, total int) { p.items("account × Region", done, total) }
+// cells is told how many accounts of how many are done, and how many account ×
+// Region cells.
+func (p *progressLine) cells(accounts, of, cells int) {
+	p.show(accounts, of, cells, "account × Region")
+}
 
-// accounts is told how many accounts are done.
-func (p *progressLine) accounts(done, total int) { p.items("accounts", done, total) }
+// accounts is told how many accounts of how many are done, where there are no
+// cells.
+func (p *progressLine) accounts(done, of int) { p.show(done, of, done, "accounts") }
 
-func (p *progressLine) items(what string, done, total int) {
+// show draws the line: what is done, how fast it goes, and by the accounts that
+// are left, how long it will take.
+func (p *progressLine) show(done, of, units int, unit string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.on || time.Since(p.last) < 100*time.Millisecond {
@@ -40,10 +46,10 @@ func (p *progressLine) items(what string, done, total int) {
 	took := time.Since(p.start)
 	left := "?"
 	if done > 0 {
-		left = (took / time.Duration(done) * time.Duration(total-done)).Round(time.Second).String()
+		left = (took / time.Duration(done) * time.Duration(of-done)).Round(time.Second).String()
 	}
 	_, throttled := p.pool.Traffic()
-	fmt.Fprintf(p.w, "\r\x1b[K%d of %d %s, %.0f a second, %d throttled, %s left", done, total, what, float64(done)/took.Seconds(), throttled, left)
+	fmt.Fprintf(p.w, "\r\x1b[K%d of %d accounts, %.0f %s a second, %d throttled, %s left", done, of, float64(units)/took.Seconds(), unit, throttled, left)
 }
 
 // clear takes the line away.

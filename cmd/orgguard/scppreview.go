@@ -367,7 +367,7 @@ func (s *session) readIAM(ctx context.Context, in *preview.Input, accounts []org
 	progress := newProgress(s)
 	var done atomic.Int64
 	in.Inventory, in.Evidence.IAM = preview.ReadInventory(ctx, s.pool, s.org, accounts, s.workers(), func() {
-		progress.cells(int(done.Add(1)), len(accounts))
+		progress.accounts(int(done.Add(1)), len(accounts))
 	})
 	progress.clear()
 }
@@ -403,7 +403,7 @@ func (s *session) readUse(ctx context.Context, in *preview.Input, accounts []org
 	progress := newProgress(s)
 	total := l.Cells(s.org)
 	var done atomic.Int64
-	l.Done = func() { progress.cells(int(done.Add(1)), total) }
+	l.Done = func() { progress.accounts(int(done.Add(1)), total) }
 	in.Events, in.Evidence.CloudTrail = preview.ReadEvents(ctx, s.pool, s.org, l)
 	progress.clear()
 	return nil

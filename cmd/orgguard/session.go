@@ -34,10 +34,10 @@ type session struct {
 	now   func() time.Time
 }
 
-// workers is how many account × Region cells are under way at once. Requests on
-// the wire have a limit of their own; a cell that waits for its retry holds
-// neither.
-func (s *session) workers() int { return 8 * s.concurrency }
+// workers is how many resources are looked at at once. Requests on the wire have
+// a limit of their own; twice as many workers keep it busy while some of them wait
+// for a retry or for an account to be entered.
+func (s *session) workers() int { return 2 * s.concurrency }
 
 // mode says what a session's credentials in member accounts may do.
 type mode bool

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -21,8 +22,8 @@ import (
 // credentials have been found by then: an AssumeRole that a call waits for needs
 // a place of its own.
 type meter struct {
-	slots  chan struct{}
-	limits map[string]*rate.Limiter // by action; only Organizations and friends
+	gate   *gate
+	limits map[string]*limit // by action; only Organizations and friends
 
 	attempts, throttles atomic.Int64
 
@@ -30,15 +31,20 @@ type meter struct {
 	used map[string]int
 }
 
+// limit is a published rate. An endpoint that is said to have none gets its calls
+// unhindered until it throttles one: then it has.
+type limit struct {
+	*rate.Limiter
+	kept atomic.Bool
+}
+
 func newMeter(opts Options) *meter {
-	m := &meter{slots: make(chan struct{}, opts.InFlight), used: map[string]int{}}
-	if !opts.NoRateLimits {
-		m.limits = map[string]*rate.Limiter{}
-		for _, q := range Quotas {
-			l := rate.NewLimiter(rate.Limit(q.PerSecond), q.Burst)
-			for _, op := range q.Operations {
-				m.limits[q.Service+":"+op] = l // operations of one row share one bucket
-			}
+	m := &meter{gate: newGate(opts.InFlight), limits: map[string]*limit{}, used: map[string]int{}}
+	for _, q := range Quotas {
+		l := &limit{Limiter: rate.NewLimiter(rate.Limit(q.PerSecond), q.Burst)}
+		l.kept.Store(!opts.NoRateLimits)
+		for _, op := range q.Operations {
+			m.limits[q.Service+":"+op] = l // operations of one row share one bucket
 		}
 	}
 	return m
@@ -60,21 +66,29 @@ func (m *meter) record(ctx context.Context, in middleware.InitializeInput, next 
 }
 
 func (m *meter) attempt(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (out middleware.FinalizeOutput, meta middleware.Metadata, err error) {
-	if l := m.limits[action(ctx)]; l != nil {
+	l := m.limits[action(ctx)]
+	if l != nil && l.kept.Load() {
 		if err := l.Wait(ctx); err != nil {
 			return out, meta, canceled(ctx)
 		}
 	}
-	select {
-	case m.slots <- struct{}{}:
-	case <-ctx.Done():
+	if err := m.gate.enter(ctx); err != nil {
 		return out, meta, canceled(ctx)
 	}
-	defer func() { <-m.slots }()
 	m.attempts.Add(1)
+	begin := time.Now()
+	throttled := false
+	defer func() {
+		now := time.Now()
+		m.gate.leave(now, now.Sub(begin), !throttled)
+	}()
 	out, meta, err = next.HandleFinalize(ctx, in)
 	if err != nil && isThrottle(err) {
+		throttled = true
 		m.throttles.Add(1)
+		if l != nil {
+			l.kept.Store(true)
+		}
 	}
 	return out, meta, err
 }

@@ -50,12 +50,16 @@ type Options struct {
 	// ReadOnly adds a session policy to every assumed role that allows reads
 	// of what orgguard audits and nothing else, whatever the role may do.
 	ReadOnly bool
-	// InFlight bounds the requests on the wire; 0 means 64.
+	// InFlight bounds the requests on the wire; 0 means DefaultInFlight. Fewer
+	// are sent where more would not bring more answers; see gate.
 	InFlight int
 	// NoRateLimits leaves out the published rates of slow APIs, for endpoints
-	// that have none.
+	// that have none, until such an endpoint throttles.
 	NoRateLimits bool
 }
+
+// DefaultInFlight is the most requests on the wire unless Options say otherwise.
+const DefaultInFlight = 256
 
 // Pool hands out credentials per account and clients per service. It is safe
 // for concurrent use.
@@ -101,8 +105,9 @@ func LoadConfig(ctx context.Context, profile, region string) (aws.Config, error)
 		// One host per service and Region, and many accounts behind each:
 		// Go's default of two idle connections a host would dial anew all
 		// the time.
+		// As many are kept as may be in use.
 		t.MaxIdleConns = 4096
-		t.MaxIdleConnsPerHost = 256
+		t.MaxIdleConnsPerHost = 4096
 		t.IdleConnTimeout = 90 * time.Second
 	})
 	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithDefaultRegion(region), config.WithLogger(logging.Nop{})}
@@ -119,7 +124,7 @@ func LoadConfig(ctx context.Context, profile, region string) (aws.Config, error)
 // New makes a pool over an SDK configuration and asks STS who the caller is.
 func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	if opts.InFlight <= 0 {
-		opts.InFlight = 64
+		opts.InFlight = DefaultInFlight
 	}
 	if opts.SessionName == "" {
 		opts.SessionName = "orgguard"

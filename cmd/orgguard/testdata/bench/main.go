@@ -78,6 +78,7 @@ type result struct {
 	Seconds   float64    `json:"seconds"`
 	CPU       float64    `json:"cpu_seconds"`
 	PeakMB    float64    `json:"peak_mb"`
+	ProgramMB float64    `json:"program_mb"` // of the peak: pages of the program's own file
 	LoopTime  float64    `json:"loop_seconds,omitempty"`
 	LoopCalls int64      `json:"loop_calls,omitempty"`
 	Ratio     float64    `json:"ratio_to_loop,omitempty"`
@@ -168,7 +169,8 @@ func (r result) print() {
 	}
 	fmt.Printf("%-11s %-44s %6d × %2d %9d %8.1f %6d %7.2f %7.2f %7.0f %7.2f %7s %6s\n", r.Name, r.What, r.Accounts, r.Regions, r.Stats.Total,
 		float64(r.Stats.Received+r.Stats.Sent)/1e6, r.Stats.Dials, r.Seconds, r.CPU, r.PeakMB, max(r.Bound, r.Published), loop, ratio)
-	fmt.Printf("            throttled %d, other errors %d; published rates %.1f s; %.0f calls a second; %s\n", r.Stats.Throttled, r.Stats.Failed, r.Published, float64(r.Stats.Total)/r.Seconds, r.Summary)
+	fmt.Printf("            throttled %d, other errors %d; published rates %.1f s; %.0f calls a second; %.0f of the peak MB are the program itself; %s\n",
+		r.Stats.Throttled, r.Stats.Failed, r.Published, float64(r.Stats.Total)/r.Seconds, r.ProgramMB, r.Summary)
 	var calls []string
 	for _, k := range slices.SortedFunc(keys(r.Stats.Calls), func(a, b string) int {
 		if d := r.Stats.Calls[b] - r.Stats.Calls[a]; d != 0 {
@@ -343,9 +345,9 @@ func (b *bench) run(p part) (result, error) {
 	if r.Stats, err = stats(url); err != nil {
 		return r, err
 	}
-	r.Seconds, r.CPU, r.PeakMB = m.seconds, m.cpu, m.peakMB
+	r.Seconds, r.CPU, r.PeakMB, r.ProgramMB = m.seconds, m.cpu, m.peakMB, m.programMB
 	if concurrency == 0 {
-		concurrency = 64
+		concurrency = access.DefaultInFlight
 	}
 	r.Bound = float64(r.Stats.Total) * latency.Seconds() / float64(concurrency)
 	r.Published = published(r.Stats)
@@ -409,8 +411,8 @@ func environment(url string) []string {
 }
 
 type measured struct {
-	seconds, cpu, peakMB float64
-	out                  []byte
+	seconds, cpu, peakMB, programMB float64
+	out                             []byte
 }
 
 // timed runs a program and measures it alone.
@@ -434,7 +436,7 @@ func timed(env []string, dir string, exit int, program string, args ...string) (
 		case err = <-ended:
 			running = false
 		case <-tick.C:
-			m.peakMB = max(m.peakMB, peak(cmd.Process.Pid))
+			m.peakMB, m.programMB = max(m.peakMB, held(cmd.Process.Pid, "VmHWM:")), max(m.programMB, held(cmd.Process.Pid, "RssFile:"))
 		}
 	}
 	m.seconds = time.Since(begin).Seconds()
@@ -447,13 +449,14 @@ func timed(env []string, dir string, exit int, program string, args ...string) (
 	return m, nil
 }
 
-// peak is the most memory that a process has held, in MB.
-func peak(pid int) float64 {
+// held is a line of a process's status in MB: VmHWM is the most memory that it has
+// held, RssFile what of it is the program's own file.
+func held(pid int, line string) float64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	_, rest, _ := strings.Cut(string(b), line)
 	kb, err := strconv.ParseFloat(strings.TrimSpace(strings.SplitN(rest, "kB", 2)[0]), 64)
 	if err != nil {
 		return 0
