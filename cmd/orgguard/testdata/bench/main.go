@@ -62,14 +62,20 @@ var (
 	allReads      = []string{"recorder", "recorder-status", "channel", "channel-status", "rule", "targets", "signin", "roles"}
 )
 
+// mainJob are the controls of the main job, as flags of an audit.
+var mainJob = []string{
+	"--control", "config-recorder", "--control", "config-delivery", "--control", "alert-topic", "--control", "config-change-alert",
+	"--control", "root-signin-alert", "--control", "scp-protect-config",
+}
+
 var parts = []part{
 	{Name: "cell", What: "one read a cell, orgguard's clients", Accounts: 100, Regions: 4, Concurrency: 64, Loop: []string{"recorder-status"}, Pool: true},
 	{Name: "control", What: "audit --control config-recorder", Accounts: 100, Regions: 4, Concurrency: 64, Args: []string{"--control", "config-recorder"}, Loop: append(slices.Clone(recorderReads), "recorder-role")},
-	{Name: "main", What: "audit, all controls", Accounts: 100, Regions: 4, Loop: allReads},
-	{Name: "main64", What: "audit, all controls, 64 in flight", Accounts: 100, Regions: 4, Concurrency: 64, Loop: allReads},
-	{Name: "throttled", What: "audit, 20% of all calls throttled", Accounts: 100, Regions: 4, Concurrency: 64, Throttle: 0.2, Loop: allReads},
-	{Name: "refused", What: "audit, 10 accounts denied, 10 suspended", Accounts: 100, Regions: 4, Denied: 10, Suspended: 10, exit: 3},
-	{Name: "large", What: "audit, all controls, direct", Accounts: 1000, Regions: 17},
+	{Name: "main", What: "audit, main job", Accounts: 100, Regions: 4, Args: mainJob, Loop: allReads},
+	{Name: "main64", What: "audit, main job, 64 in flight", Accounts: 100, Regions: 4, Concurrency: 64, Args: mainJob, Loop: allReads},
+	{Name: "throttled", What: "audit, main job, 20% throttled", Accounts: 100, Regions: 4, Concurrency: 64, Throttle: 0.2, Args: mainJob, Loop: allReads},
+	{Name: "refused", What: "audit, 10 accounts denied, 10 suspended", Accounts: 100, Regions: 4, Denied: 10, Suspended: 10, Args: mainJob, exit: 3},
+	{Name: "large", What: "audit, main job", Accounts: 1000, Regions: 17, Args: mainJob},
 }
 
 // result is what a part showed.
