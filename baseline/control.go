@@ -63,6 +63,8 @@ var controls = []Control{
 	securityhubAlert,
 	healthAlert,
 	complianceAlert,
+	sshRestricted,
+	defaultSGClosed,
 	s3PublicAccess,
 	ebsEncryption,
 	imdsV2,

@@ -80,22 +80,24 @@ func init() {
 	// Set here and not where it is declared: the functions of a kind read the
 	// table themselves, which Go takes for a cycle of initialisation.
 	kinds = map[string]kind{
-		"AWS::Config::ConfigurationRecorder": recorderKind,
-		"AWS::Config::DeliveryChannel":       channelKind,
-		"AWS::Events::Rule":                  ruleKind,
-		"AWS::Events::EventBus":              busKind,
-		"AWS::Events::EventBusPolicy":        busPolicyKind,
-		"AWS::SNS::Topic":                    topicKind,
-		"AWS::SNS::TopicPolicy":              topicPolicyKind,
-		"AWS::SNS::Subscription":             subscriptionKind,
-		"AWS::SQS::Queue":                    queueKind,
-		"AWS::SQS::QueuePolicy":              queuePolicyKind,
-		"AWS::S3::Bucket":                    bucketKind,
-		"AWS::S3::BucketPolicy":              bucketPolicyKind,
-		"AWS::IAM::Role":                     roleKind,
-		"AWS::KMS::Key":                      keyKind,
-		"AWS::KMS::Alias":                    aliasKind,
-		"AWS::StepFunctions::StateMachine":   stateMachineKind,
+		"AWS::Config::ConfigurationRecorder":    recorderKind,
+		"AWS::Config::DeliveryChannel":          channelKind,
+		"AWS::Config::ConfigRule":               configRuleKind,
+		"AWS::Config::RemediationConfiguration": remediationKind,
+		"AWS::Events::Rule":                     ruleKind,
+		"AWS::Events::EventBus":                 busKind,
+		"AWS::Events::EventBusPolicy":           busPolicyKind,
+		"AWS::SNS::Topic":                       topicKind,
+		"AWS::SNS::TopicPolicy":                 topicPolicyKind,
+		"AWS::SNS::Subscription":                subscriptionKind,
+		"AWS::SQS::Queue":                       queueKind,
+		"AWS::SQS::QueuePolicy":                 queuePolicyKind,
+		"AWS::S3::Bucket":                       bucketKind,
+		"AWS::S3::BucketPolicy":                 bucketPolicyKind,
+		"AWS::IAM::Role":                        roleKind,
+		"AWS::KMS::Key":                         keyKind,
+		"AWS::KMS::Alias":                       aliasKind,
+		"AWS::StepFunctions::StateMachine":      stateMachineKind,
 
 		// Settings that CloudFormation does not have; see unit.direct.
 		"OrgGuard::S3::AccountPublicAccessBlock":  publicBlockKind,
@@ -112,7 +114,7 @@ func notFound(err error) bool {
 	switch orgs.Code(err) {
 	case "ResourceNotFoundException", "NotFoundException", "NotFound", "NoSuchEntity", "NoSuchEntityException", "NoSuchBucket", "NoSuchBucketPolicy",
 		"NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
-		"NoSuchConfigurationRecorderException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",
+		"NoSuchConfigurationRecorderException", "NoSuchConfigRuleException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",
 		"AWS.SimpleQueueService.NonExistentQueue", "InvalidSubnetID.NotFound", "InvalidInternetGatewayID.NotFound", "InvalidVpcID.NotFound", "Gateway.NotAttached", "StateMachineDoesNotExist", "StackSetNotFoundException":
 		return true
 	}

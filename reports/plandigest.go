@@ -41,6 +41,7 @@ var stageWords = map[plan.Stage]string{
 	plan.Roles:         "IAM roles",
 	plan.Baseline:      "recorders and rules, everywhere",
 	plan.Repairs:       "drift that CloudFormation does not see",
+	plan.Rules:         "Config rules, which need the recorders",
 	plan.Guardrail:     "the SCP, last, so that it stands in nobody's way",
 }
 

@@ -36,6 +36,7 @@ const (
 	Baseline                       // recorders and rules everywhere
 	Repairs                        // drift that CloudFormation does not see
 	Guardrail                      // the SCP
+	Rules                          // what needs a recorder that records; comes before the guardrail, and has its number because saved plans hold the others
 )
 
 var stageNames = map[Stage]string{
@@ -44,6 +45,7 @@ var stageNames = map[Stage]string{
 	Roles:         "roles",
 	Baseline:      "baseline",
 	Repairs:       "repairs",
+	Rules:         "rules",
 	Guardrail:     "guardrail",
 }
 

@@ -56,6 +56,7 @@ var scenarios = []struct {
 	{"buckets", buckets},
 	{"roles", roles},
 	{"keys", keys},
+	{"config-rules", configRules},
 	{"account-settings", accountSettings},
 	{"stacks", stacks},
 	{"stack-sets", stackSets},

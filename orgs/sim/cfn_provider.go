@@ -38,8 +38,10 @@ type resourceType struct {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 var resourceTypes = map[string]resourceType{
 	"AWS::CloudFormation::WaitConditionHandle": waitConditionHandle,
+	"AWS::Config::ConfigRule":                  cfnConfigRule,
 	"AWS::Config::ConfigurationRecorder":       cfnRecorder,
 	"AWS::Config::DeliveryChannel":             cfnChannel,
+	"AWS::Config::RemediationConfiguration":    cfnRemediation,
 	"AWS::Events::EventBus":                    cfnEventBus,
 	"AWS::Events::EventBusPolicy":              cfnEventBusPolicy,
 	"AWS::Events::Rule":                        cfnEventRule,

@@ -20,6 +20,9 @@ type configState struct {
 	Channel *configChannel `json:"channel,omitempty"`
 	// RetentionDays is the retention configuration; 0 when there is none.
 	RetentionDays int32 `json:"retention_days,omitempty"`
+	// Rules and Remediations are by the name of the rule.
+	Rules        map[string]*configRule                     `json:"rules,omitempty"`
+	Remediations map[string]*types.RemediationConfiguration `json:"remediations,omitempty"`
 }
 
 // configRecorder is a configuration recorder with its status.
@@ -89,6 +92,19 @@ var configOps = map[string]operation{
 	"PutRetentionConfiguration":       op(write, putRetentionConfiguration),
 	"DescribeRetentionConfigurations": op(read, describeRetentionConfigurations),
 	"DeleteRetentionConfiguration":    op(write, deleteRetentionConfiguration),
+
+	"PutConfigRule": on(op(write, putConfigRule), func(c *call, in *configservice.PutConfigRuleInput) string {
+		return configRuleARN(c, aws.ToString(in.ConfigRule.ConfigRuleName))
+	}),
+	"DescribeConfigRules": op(read, describeConfigRules),
+	"DeleteConfigRule": on(op(write, deleteConfigRule), func(c *call, in *configservice.DeleteConfigRuleInput) string {
+		return configRuleARN(c, aws.ToString(in.ConfigRuleName))
+	}),
+	"StartConfigRulesEvaluation":        op(write, startConfigRulesEvaluation),
+	"GetComplianceDetailsByConfigRule":  op(read, getComplianceDetails),
+	"PutRemediationConfigurations":      op(write, putRemediations),
+	"DescribeRemediationConfigurations": op(read, describeRemediations),
+	"DeleteRemediationConfiguration":    op(write, deleteRemediation),
 
 	"TagResource": on(op(write, configTagResource), func(_ *call, in *configservice.TagResourceInput) string {
 		return aws.ToString(in.ResourceArn)

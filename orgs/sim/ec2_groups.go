@@ -176,6 +176,7 @@ func authorizeIngress(c *call, in *ec2.AuthorizeSecurityGroupIngressInput) (*ec2
 		}
 		g.Rules = append(g.Rules, r)
 	}
+	c.evaluateRules() // what is recorded is evaluated
 	return &ec2.AuthorizeSecurityGroupIngressOutput{Return: aws.Bool(true)}, nil
 }
 
