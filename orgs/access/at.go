@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/orgguard/orgguard/orgs"
 )
@@ -67,6 +68,9 @@ func (a At) KMS(o *kms.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // StepFunctions makes a call of Step Functions from here.
 func (a At) StepFunctions(o *sfn.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// SSM makes a call of Systems Manager from here.
+func (a At) SSM(o *ssm.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // CloudTrail makes a call of CloudTrail from here.
 func (a At) CloudTrail(o *cloudtrail.Options) { o.Region, o.Credentials = a.Region, a.creds }

@@ -28,6 +28,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
@@ -77,6 +78,7 @@ type Pool struct {
 	KMS            *kms.Client
 	StepFunctions  *sfn.Client
 	CloudTrail     *cloudtrail.Client
+	SSM            *ssm.Client
 	AccessAnalyzer *accessanalyzer.Client
 	ControlTower   *controltower.Client
 	EC2            *ec2.Client
@@ -153,6 +155,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.IAM = iam.NewFromConfig(cfg)
 	p.KMS = kms.NewFromConfig(cfg)
 	p.StepFunctions = sfn.NewFromConfig(cfg)
+	p.SSM = ssm.NewFromConfig(cfg)
 	p.CloudTrail = cloudtrail.NewFromConfig(cfg)
 	p.AccessAnalyzer = accessanalyzer.NewFromConfig(cfg)
 	p.ControlTower = controltower.NewFromConfig(cfg)

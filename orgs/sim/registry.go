@@ -67,6 +67,7 @@ var services = map[string]service{
 	"KMS":            {prefix: "kms", ops: kmsOps},
 	"SFN":            {prefix: "states", ops: statesOps},
 	"CloudTrail":     {prefix: "cloudtrail", ops: cloudtrailOps},
+	"SSM":            {prefix: "ssm", ops: ssmOps},
 	"AccessAnalyzer": {prefix: "access-analyzer", ops: accessanalyzerOps},
 	"ControlTower":   {prefix: "controltower", ops: controltowerOps},
 	"EC2":            {prefix: "ec2", ops: ec2Ops},

@@ -59,6 +59,7 @@ type regionState struct {
 	States statesState `json:"states"`
 	Stacks stacksState `json:"stacks"`
 	EC2    ec2State    `json:"ec2,omitzero"`
+	SSM    ssmState    `json:"ssm,omitzero"`
 }
 
 // Mail is one message that reached an endpoint of a topic.
