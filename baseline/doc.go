@@ -20,6 +20,35 @@
 // changes come out. Reading and writing AWS is in the Observe and Repair methods
 // of the kinds, and in stack.go and stackset.go.
 //
+// What breaks tools of this kind in real organizations, and the test, somewhere in
+// this repository, that shows it does not break this one:
+//
+//	 1  a recorder or channel exists already         TestProposals, TestARolloutInWavesEndsWhereOneWithoutEnds
+//	 2  suspended and closed accounts                TestAuditIsCleanAfterARollout
+//	 3  Organizations throttles                      TestThrottlingChangesNothingButTheTime, TestLoadCallsNoMoreThanItMust
+//	 4  no preview before apply                      TestStale, TestAPlanIsNotStaleForHavingBeenSaved
+//	 5  the SCP locks the tool out                   TestGuards
+//	 6  too many SCPs on a node                      TestTroubleWithAttaching
+//	 7  an SCP is too long                           TestMinified
+//	 8  failures are silent                          TestPartialFailures
+//	 9  unchanged sets take their time               TestASecondRolloutChangesNothing, TestARolloutInWavesEndsWhereOneWithoutEnds
+//	10  one operation at a time                      TestAnOperationThatRunsIsWaitedFor
+//	11  the management account is not covered        TestProposeWhereTheManagementAccountIsTheSecurityAccount
+//	12  accounts and OUs are left out                TestTargetsBesideAnExcludedOU, TestCoverMeansExactlyTheWantedAccounts
+//	13  removal removes too little, or too much      TestATeardownTakesNothingThatIsNotItsOwn
+//	14  accounts move between OUs                    TestAnAccountThatMovedOUKeepsItsStacks
+//	15  one account ends the run                     TestAnAccountThatNobodyCanEnterIsNotAssessed
+//	16  no run over all accounts                     TestForEachKeepsErrorsApart
+//	17  limits that do not hold                      TestNoMoreRequestsThanAllowedAreOnTheWire, TestSlowAPIsAreHeldToTheirRates
+//	18  drift is invisible to a state file           TestDisagreementsInTheWorld
+//	19  Regions that accounts must opt into          TestAllEnabledRegionsFollowTheAccounts
+//	20  new accounts fail at first                   not yet: they are drift until auto-deployment has reached them
+//	21  delegated administrators                     TestADelegatedAdministratorSaysSo
+//	22  what AWS Config costs                        TestSettingsBecomeParameters
+//	23  rights that are too wide                     TestAuditAndPlanNeedExactlyTheRightsTheyPrint
+//	24  removal leaves debris                        TestATeardownTakesAllAndKeepsWhatHoldsHistory
+//	25  simulators of SCPs are wrong                 TestDifferential
+//
 // The package does not know scp, reports, cmd, or the command line. It calls AWS
 // only through the pool it is given.
 package baseline

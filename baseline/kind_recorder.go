@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +35,7 @@ type recorderState struct {
 	Recording   bool
 	LastStatus  string
 	LastError   string
+	Settings    string // the recorder as AWS gives it, in JSON: what an undo puts back
 }
 
 var recorderKind = kind{
@@ -56,6 +58,9 @@ func observeRecorder(ctx context.Context, s site, _ Resource) (any, error) {
 	}
 	rec := out.ConfigurationRecorders[0]
 	st := recorderState{Name: aws.ToString(rec.Name), Role: aws.ToString(rec.RoleARN), Frequency: string(types.RecordingFrequencyContinuous)}
+	if b, err := json.Marshal(rec); err == nil {
+		st.Settings = string(b)
+	}
 	if g := rec.RecordingGroup; g != nil {
 		st.All, st.GlobalTypes = g.AllSupported, g.IncludeGlobalResourceTypes
 		for _, t := range g.ResourceTypes {
@@ -189,6 +194,7 @@ type channelState struct {
 	Name, Bucket, Frequency string
 	HistoryStatus           string
 	HistoryError            string
+	Settings                string // as recorderState's
 }
 
 var channelKind = kind{
@@ -210,6 +216,9 @@ func observeChannel(ctx context.Context, s site, _ Resource) (any, error) {
 	}
 	ch := out.DeliveryChannels[0]
 	st := channelState{Name: aws.ToString(ch.Name), Bucket: aws.ToString(ch.S3BucketName)}
+	if b, err := json.Marshal(ch); err == nil {
+		st.Settings = string(b)
+	}
 	if p := ch.ConfigSnapshotDeliveryProperties; p != nil {
 		st.Frequency = string(p.DeliveryFrequency)
 	}

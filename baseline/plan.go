@@ -233,7 +233,8 @@ func (p *proposer) plainStack(v view) {
 		}
 		c.Undo = fmt.Sprintf("aws cloudformation delete-stack --region %s --stack-name %s", v.region, v.unit.Stack)
 		s := site{Pool: p.pool, at: p.pool.In(p.Org.Partition, v.account.ID, v.region)}
-		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+		was := stackWas{Unit: v.unit.ID, Existed: st.Exists && !st.failedCreation(), Body: st.Body, Params: st.Params}
+		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 			return nil, putStack(ctx, s, v.unit, st)
 		}})
 	}
@@ -365,7 +366,7 @@ func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, 
 	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
 	w := setWork{
 		unit: u, set: set, first: first, exists: set.Exists, differs: set.Exists && !set.matches(u),
-		create: p.targets(cells.missing), update: p.targets(cells.stale), forget: p.targets(cells.inoperable), wave: cells,
+		create: p.targets(cells.missing), update: p.targets(cells.stale), forget: p.named(cells.inoperable), wave: cells,
 	}
 	w.whole = w.differs && all && cells.inoperable.cells() == 0
 	c := p.change(u, "stack-set", plan.Create, "stack set "+u.Stack)
@@ -380,7 +381,8 @@ func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, 
 		c.Before = describe(set.Body, set.Params)
 	}
 	cloud := p.cloud(p.pool)
-	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return w.apply(ctx, cloud, p.Baseline) }})
+	was := setWas{Unit: u.ID, Existed: set.Exists || !first, Body: set.Body, Params: set.Params, Created: targetKeys(cells.missing), Updated: targetKeys(cells.stale)}
+	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) { return w.apply(ctx, cloud, p.Baseline) }})
 }
 
 func targetKeys(maps ...reach) []string {
@@ -453,7 +455,7 @@ func (p *proposer) repair(v view) {
 		c.Why = "adopts recorder " + name + ": " + c.Why
 	}
 	s := site{Pool: p.pool, at: p.pool.In(p.Org.Partition, v.account.ID, v.region)}
-	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: adopted(broken), Apply: func(ctx context.Context) ([]plan.Failure, error) {
 		if err := repairAll(ctx, s, broken); err != nil {
 			return []plan.Failure{{
 				Account: string(v.account.ID), AccountName: v.account.Name, Region: v.region, Status: "FAILED", Reason: reasonOf(err),

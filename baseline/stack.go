@@ -16,6 +16,7 @@ import (
 // stackState is a plain stack as CloudFormation describes it.
 type stackState struct {
 	Exists bool
+	Ours   bool // has the tag of what orgguard makes
 	Status string
 	Body   string
 	Params map[string]string
@@ -50,7 +51,7 @@ func observeStack(ctx context.Context, s site, name string) (stackState, error) 
 	if len(out.Stacks) == 0 {
 		return stackState{}, nil
 	}
-	st := stackState{Exists: true, Status: string(out.Stacks[0].StackStatus), Params: map[string]string{}}
+	st := stackState{Exists: true, Ours: ours(out.Stacks[0].Tags), Status: string(out.Stacks[0].StackStatus), Params: map[string]string{}}
 	for _, p := range out.Stacks[0].Parameters {
 		st.Params[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}

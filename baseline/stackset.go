@@ -20,6 +20,7 @@ import (
 // StackSet is a stack set as CloudFormation describes it.
 type StackSet struct {
 	Exists    bool
+	Ours      bool // has the tag of what orgguard makes
 	Body      string
 	Params    map[string]string
 	Instances map[string]Instance // by instanceKey
@@ -112,6 +113,7 @@ func (c cloud) load(ctx context.Context, name string, account *string) (*StackSe
 		return nil, fmt.Errorf("describe stack set %s: %w", name, err)
 	}
 	s := &StackSet{Exists: desc.StackSet.Status != types.StackSetStatusDeleted, Body: aws.ToString(desc.StackSet.TemplateBody), Params: map[string]string{}, Instances: map[string]Instance{}}
+	s.Ours = ours(desc.StackSet.Tags)
 	for _, p := range desc.StackSet.Parameters {
 		s.Params[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
@@ -153,6 +155,13 @@ func equalParams(have, want map[string]string) bool {
 
 // tags are on everything that CloudFormation makes for orgguard.
 var tags = []types.Tag{{Key: aws.String("managed-by"), Value: aws.String("orgguard")}}
+
+// ours says whether orgguard's tag is among the tags.
+func ours(have []types.Tag) bool {
+	return slices.ContainsFunc(have, func(t types.Tag) bool {
+		return aws.ToString(t.Key) == "managed-by" && aws.ToString(t.Value) == "orgguard"
+	})
+}
 
 var capabilities = []types.Capability{types.CapabilityCapabilityNamedIam}
 

@@ -64,6 +64,15 @@ var (
 		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
 		"states:CreateStateMachine", "states:DeleteStateMachine", "states:TagResource", "states:UpdateStateMachine",
 	}
+	// takeAway is for undo and teardown.
+	takeAway = []string{"cloudformation:DeleteStackSet", "config:StopConfigurationRecorder", "organizations:DeletePolicy", "organizations:DetachPolicy"}
+	// deleteHistory is for --delete-history.
+	deleteHistory = []string{
+		"config:DeleteConfigurationRecorder", "config:DeleteDeliveryChannel", "config:StopConfigurationRecorder", "s3:DeleteBucket", "s3:ListBucket",
+	}
+	// writeLock is for the lock in the management account; a delegated
+	// administrator needs it of the access role there.
+	writeLock         = []string{"ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"}
 	writeOrganization = []string{
 		"cloudformation:ActivateOrganizationsAccess", "cloudformation:CreateStackInstances", "cloudformation:CreateStackSet",
 		"cloudformation:DeleteStackInstances", "cloudformation:DescribeStackSetOperation", "cloudformation:ListStackSetOperationResults",
@@ -104,8 +113,18 @@ var grants = map[string]grant{
 	},
 	"rollout": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
-			writeStacks, writeResources, writeOrganization),
+			writeStacks, writeResources, writeOrganization, writeLock),
 		member: join(readBaseline, readStacks, writeStacks, writeResources),
+	},
+	"undo": {
+		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
+			writeStacks, writeResources, writeOrganization, writeLock, takeAway),
+		member: join(readBaseline, readStacks, writeStacks, writeResources, []string{"config:StopConfigurationRecorder"}),
+	},
+	"teardown": {
+		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
+			writeStacks, writeResources, writeOrganization, writeLock, takeAway, deleteHistory),
+		member: join(readBaseline, readStacks, writeStacks, writeResources, deleteHistory),
 	},
 }
 

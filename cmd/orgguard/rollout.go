@@ -29,6 +29,7 @@ type rolloutOptions struct {
 	// after that wave, 0 after the last one.
 	pause     bool
 	stopAfter int
+	breakLock string
 }
 
 func newRolloutCommand(s streams) *cli.Command {
@@ -40,6 +41,7 @@ func newRolloutCommand(s streams) *cli.Command {
 			onlyFlag(),
 			&cli.BoolFlag{Name: "pause", Usage: "ask between the waves whether to go on"},
 			&cli.IntFlag{Name: "stop-after", Usage: "stop after wave `N`; the next rollout goes on there"},
+			breakLockFlag(),
 			&cli.StringFlag{Name: "plan", Usage: "carry out the plan saved in `FILE`, and nothing if anything is different by now"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
 		},
@@ -48,7 +50,7 @@ func newRolloutCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			o := rolloutOptions{yes: c.Bool("yes"), only: c.StringSlice("only"), pause: c.Bool("pause"), stopAfter: c.Int("stop-after")}
+			o := rolloutOptions{yes: c.Bool("yes"), only: c.StringSlice("only"), pause: c.Bool("pause"), stopAfter: c.Int("stop-after"), breakLock: c.String("break-lock")}
 			if err := o.check(c.IsSet("stop-after"), s); err != nil {
 				return err
 			}
@@ -120,6 +122,9 @@ func upToDate(saved, now plan.Plan) error {
 
 // runRollout shows the plan, carries it out and verifies it.
 func runRollout(ctx context.Context, s *session, o rolloutOptions) error {
+	if err := s.unlocked(ctx, o.breakLock); err != nil {
+		return err
+	}
 	made, err := planOf(ctx, s, o.only)
 	if err != nil {
 		return err
@@ -166,7 +171,10 @@ func runRollout(ctx context.Context, s *session, o rolloutOptions) error {
 	if o.stopAfter > 0 {
 		tasks = stopBefore(tasks, o.stopAfter)
 	}
-	res := run.Run(ctx, tasks)
+	res, err := s.execute(ctx, "rollout", tasks, run)
+	if err != nil {
+		return err
+	}
 	for i, w := range res.Waves {
 		res.Waves[i].Name = made.Waves[w.Number-1].Name
 	}

@@ -52,6 +52,9 @@ type Entry struct {
 	Header *Header `json:"header,omitempty"`
 	// Change is what is to be done, in a begin entry.
 	Change *plan.Change `json:"change,omitempty"`
+	// Was is what the change found in place, in full, in a begin entry: what an
+	// undo puts back. The change's own before is what people read.
+	Was any `json:"was,omitempty"`
 	// Of is the number of the begin entry that a done or failed one is about.
 	Of int `json:"of,omitempty"`
 	// Result is what a write gave that was not known before, e.g. an id.

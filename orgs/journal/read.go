@@ -190,6 +190,7 @@ func (l Log) Outcome() string {
 type Record struct {
 	Seq    int // of its begin
 	Change plan.Change
+	Was    any // what the change found in place; nil when nobody noted it
 	// Phase is Done, Failed, or Begin for a write of which nobody knows
 	// whether it happened.
 	Phase    Phase
@@ -208,7 +209,7 @@ func (l Log) Steps() []Record {
 		switch e.Phase {
 		case Begin:
 			at[e.Seq] = len(out)
-			out = append(out, Record{Seq: e.Seq, Change: *e.Change, Phase: Begin})
+			out = append(out, Record{Seq: e.Seq, Change: *e.Change, Was: e.Was, Phase: Begin})
 		case Done, Failed:
 			r := &out[at[e.Of]]
 			r.Phase, r.Result, r.Text, r.Failures = e.Phase, e.Result, e.Text, e.Failures

@@ -195,8 +195,10 @@ type Step struct {
 
 // Begin records that a change is about to be made. When it returns an error the
 // change must not be made.
-func (j *Journal) Begin(c plan.Change) (*Step, error) {
-	seq, err := j.write(Entry{Phase: Begin, Change: &c})
+func (j *Journal) Begin(c plan.Change) (*Step, error) { return j.begin(c, nil) }
+
+func (j *Journal) begin(c plan.Change, was any) (*Step, error) {
+	seq, err := j.write(Entry{Phase: Begin, Change: &c, Was: was})
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +247,7 @@ func (j *Journal) Tasks(tasks []plan.Task) []plan.Task {
 func (j *Journal) task(t plan.Task) plan.Task {
 	apply := t.Apply
 	t.Apply = func(ctx context.Context) ([]plan.Failure, error) {
-		step, err := j.Begin(t.Change)
+		step, err := j.begin(t.Change, t.Was)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ import (
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 const maxParameter = 4096
 
-var parameterName = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]{1,1011}$`)
+var parameterName = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
 
 // ssmState is Parameter Store in one account × Region.
 type ssmState struct {
@@ -45,7 +45,7 @@ func putParameter(c *call, in *ssm.PutParameterInput) (*ssm.PutParameterOutput, 
 	s := &c.here().SSM
 	old := s.Parameters[name]
 	switch {
-	case !parameterName.MatchString(name) || strings.HasPrefix(strings.TrimPrefix(strings.ToLower(name), "/"), "aws") || strings.HasPrefix(strings.TrimPrefix(strings.ToLower(name), "/"), "ssm"):
+	case !parameterName.MatchString(name) || len(name) > 1011 || strings.HasPrefix(strings.TrimPrefix(strings.ToLower(name), "/"), "aws") || strings.HasPrefix(strings.TrimPrefix(strings.ToLower(name), "/"), "ssm"):
 		return nil, apiError("ValidationException", "Parameter name %s is not valid.", name)
 	case len(value) > maxParameter || value == "":
 		return nil, apiError("ValidationException", "Standard tier parameters support a maximum parameter value of %d characters.", maxParameter)

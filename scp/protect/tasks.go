@@ -29,26 +29,26 @@ func (g *Guard) Propose(s State, err error, pool *access.Pool) (tasks []plan.Tas
 		Kind: "scp", Stage: plan.Guardrail, Control: Control, Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global,
 		Resource: "policy " + PolicyName, Cells: 1,
 	}
-	add := func(c plan.Change, apply func(context.Context) error) {
-		tasks = append(tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, apply(ctx) }})
+	add := func(c plan.Change, was policyWas, apply func(context.Context) error) {
+		tasks = append(tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, apply(ctx) }})
 	}
 	if !s.TypeEnabled {
 		c := base
 		c.Stage, c.Verb, c.Resource = plan.Prerequisites, plan.Enable, "policy type SERVICE_CONTROL_POLICY"
 		c.Why, c.Before, c.After = "service control policies have no effect without it", string(g.Org.SCPStatus), "ENABLED"
 		c.Undo = fmt.Sprintf("aws organizations disable-policy-type --root-id %s --policy-type SERVICE_CONTROL_POLICY (detaches every SCP)", g.Org.Root)
-		add(c, w.enable)
+		add(c, policyWas{}, w.enable)
 	}
 	c := base
 	c.After = decode(g.Policy)
 	switch {
 	case !s.Exists:
 		c.Verb, c.Why, c.Undo = plan.Create, "does not exist", "aws organizations delete-policy, when it is detached"
-		add(c, func(ctx context.Context) error { return w.create(ctx, g.Policy) })
+		add(c, policyWas{}, func(ctx context.Context) error { return w.create(ctx, g.Policy) })
 	case !sameDocument(g.Policy, []byte(s.Content)):
 		c.Verb, c.Before, c.Undo = plan.Update, decode([]byte(s.Content)), "aws organizations update-policy with what was there (before)"
 		c.Why = fmt.Sprintf("differs from the configuration; the update reaches all its %d targets at once", len(s.Targets))
-		add(c, func(ctx context.Context) error { return w.update(ctx, g.Policy) })
+		add(c, policyWas{Content: s.Content}, func(ctx context.Context) error { return w.update(ctx, g.Policy) })
 	}
 	for _, ou := range g.Attach {
 		if slices.Contains(s.Targets, string(ou.ID)) {
@@ -59,7 +59,7 @@ func (g *Guard) Propose(s State, err error, pool *access.Pool) (tasks []plan.Tas
 		c.Cells = g.reach(ou)
 		c.Why = fmt.Sprintf("not attached; reaches %d accounts", c.Cells)
 		c.Undo = fmt.Sprintf("aws organizations detach-policy --policy-id <id> --target-id %s", ou.ID)
-		add(c, func(ctx context.Context) error { return w.attach(ctx, string(ou.ID)) })
+		add(c, policyWas{Target: string(ou.ID)}, func(ctx context.Context) error { return w.attach(ctx, string(ou.ID)) })
 	}
 	return tasks, nil
 }

@@ -1,0 +1,365 @@
+package baseline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	"github.com/aws/aws-sdk-go-v2/service/configservice/types"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+// setWas is what a change of a stack set found.
+type setWas struct {
+	Unit    string            `json:"unit"`
+	Existed bool              `json:"existed"`
+	Body    string            `json:"body,omitempty"`
+	Params  map[string]string `json:"params,omitempty"`
+	Created []string          `json:"created,omitempty"` // account × Region that had no instance
+	Updated []string          `json:"updated,omitempty"` // that had one
+}
+
+// stackWas is what a change of a plain stack found.
+type stackWas struct {
+	Unit    string            `json:"unit"`
+	Existed bool              `json:"existed"`
+	Body    string            `json:"body,omitempty"`
+	Params  map[string]string `json:"params,omitempty"`
+}
+
+// recorderWas is a recorder and a channel of somebody else's as they were before
+// they were adopted. Settings are the API's own, in JSON; "" for what there was
+// not.
+type recorderWas struct {
+	Recorder  string `json:"recorder,omitempty"`
+	Recording bool   `json:"recording,omitempty"`
+	Channel   string `json:"channel,omitempty"`
+}
+
+// adopted is what an undo of an adoption puts back; nil for repairs of orgguard's
+// own, which nobody wants undone: it would bring the drift back.
+func adopted(broken []Inspection) any {
+	var was recorderWas
+	yes := false
+	for _, in := range broken {
+		_, _, other := foreign(in.State)
+		yes = yes || other
+		switch st := in.State.(type) {
+		case recorderState:
+			was.Recorder, was.Recording = st.Settings, st.Recording
+		case channelState:
+			was.Channel = st.Settings
+		}
+	}
+	if !yes {
+		return nil
+	}
+	return was
+}
+
+// Undo says how to take back what a run did, the last change first. What has been
+// changed since by somebody else is refused, and what needs no undoing is left
+// out; both are told. It reads CloudFormation and the recorders to find out.
+func (b *Baseline) Undo(ctx context.Context, pool *access.Pool, records []journal.Record) Proposal {
+	u := &undoer{proposer: proposer{Baseline: b, pool: pool, skipped: map[plan.Skip]bool{}}, cloud: b.cloud(pool)}
+	for _, r := range slices.Backward(records) {
+		switch {
+		case r.Was == nil && r.Change.Kind == "repair":
+			u.leave(r, "put back what had drifted from what orgguard deployed: undoing it would bring the drift back", false)
+		case r.Change.Kind == "trusted-access":
+			u.leave(r, "stays on: stack sets of others may need it; "+r.Change.Undo, false)
+		case r.Change.Kind == "stack-set":
+			u.set(ctx, r)
+		case r.Change.Kind == "stack":
+			u.stack(ctx, r)
+		case r.Change.Kind == "repair":
+			u.recorder(ctx, r)
+		}
+	}
+	return u.Proposal
+}
+
+type undoer struct {
+	proposer
+	cloud cloud
+}
+
+// leave reports a change that is not undone.
+func (u *undoer) leave(r journal.Record, reason string, blocked bool) {
+	u.skip(plan.Skip{Account: r.Change.Account, AccountName: r.Change.AccountName, Region: r.Change.Region, Control: r.Change.Control, Reason: r.Change.Resource + ": " + reason, Blocked: blocked})
+}
+
+// task proposes to undo a change.
+func (u *undoer) task(r journal.Record, verb plan.Verb, why string, apply func(context.Context) ([]plan.Failure, error)) {
+	c := r.Change
+	c.Kind, c.Verb, c.Why, c.Undo = "undo", verb, why, "orgguard rollout makes it again"
+	c.Before, c.After = r.Change.After, r.Change.Before
+	u.Proposal.Tasks = append(u.Proposal.Tasks, plan.Task{Change: c, Apply: apply})
+}
+
+// asMade says whether a template and its parameters are what a change made of them.
+func asMade(body string, params map[string]string, after any) bool {
+	var want map[string]any
+	return journal.Decode(after, &want) == nil && compact(normal(want)) == compact(normal(fromJSON(compact(describe(body, params)))))
+}
+
+// unitOf finds a unit by its id, also one that the configuration has switched off.
+func unitOf(id string) (unit, bool) {
+	i := slices.IndexFunc(units, func(u unit) bool { return u.ID == id })
+	if i < 0 {
+		return unit{}, false
+	}
+	return units[i], true
+}
+
+// cellsOf are account × Region keys as cells, those of accounts that are not in
+// the organization left out and named.
+func (b *Baseline) cellsOf(keys []string) (cells reach, unknown []string) {
+	cells = reach{}
+	for _, k := range keys {
+		id, region, _ := strings.Cut(k, "/")
+		if a, ok := b.Org.Account(orgs.AccountID(id)); !ok || a.State != orgs.StateActive {
+			unknown = append(unknown, k)
+			continue
+		}
+		cells[orgs.AccountID(id)] = append(cells[orgs.AccountID(id)], region)
+	}
+	return cells, unknown
+}
+
+func (u *undoer) set(ctx context.Context, r journal.Record) {
+	var was setWas
+	if err := journal.Decode(r.Was, &was); err != nil {
+		u.leave(r, err.Error(), true)
+		return
+	}
+	kind, ok := unitOf(was.Unit)
+	if !ok {
+		u.leave(r, "this orgguard knows no unit "+was.Unit, true)
+		return
+	}
+	now, err := u.cloud.load(ctx, kind.Stack, nil)
+	switch {
+	case err != nil:
+		u.leave(r, reasonOf(err), true)
+		return
+	case !now.Exists:
+		u.leave(r, "is gone already", false)
+		return
+	case !now.Ours:
+		u.leave(r, "is not orgguard's any more: its tag is gone", true)
+		return
+	case !asMade(now.Body, now.Params, r.Change.After):
+		u.leave(r, "its template or parameters were changed since", true)
+		return
+	}
+	there := func(keys []string) []string {
+		return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { _, has := now.Instances[k]; return !has })
+	}
+	created, lost := u.cellsOf(there(was.Created))
+	for _, k := range lost {
+		u.leave(r, "the account of "+k+" is not an active one of the organization: its instance stays", true)
+	}
+	updated, _ := u.cellsOf(there(was.Updated))
+	old := &composed{unit: kind, body: was.Body, params: was.Params}
+	why := fmt.Sprintf("%d instances that were made are deleted; recorders and delivery channels stay", created.cells())
+	verb := plan.Delete
+	if was.Existed && was.Body != "" && updated.cells() > 0 {
+		verb, why = plan.Update, why+fmt.Sprintf("; %d instances get their template of before", updated.cells())
+	}
+	u.task(r, verb, why, func(ctx context.Context) ([]plan.Failure, error) {
+		failed, err := u.cloud.removeAll(ctx, u.Baseline, kind.Stack, created, deleteStacks)
+		if err != nil || len(failed) > 0 {
+			return failed, err
+		}
+		if was.Existed {
+			for _, t := range u.targets(updated) {
+				f, err := u.cloud.update(ctx, u.Baseline, old, &t)
+				failed = append(failed, f...)
+				if err != nil {
+					return failed, err
+				}
+			}
+			return failed, nil
+		}
+		return nil, u.cloud.drop(ctx, kind.Stack)
+	})
+}
+
+// maxNamed is how many accounts one operation names: a request has its limits.
+const maxNamed = 1000
+
+// named are operations that reach just the cells. A removal names every account it
+// means: one that leaves out those it does not would reach accounts that the
+// organization's listing failed to show.
+func (b *Baseline) named(cells reach) []target {
+	groups := map[string][]string{}
+	for id, regions := range cells {
+		slices.Sort(regions)
+		key := strings.Join(regions, ",")
+		groups[key] = append(groups[key], string(id))
+	}
+	var out []target
+	for _, key := range sortedKeys(groups) {
+		slices.Sort(groups[key])
+		regions := strings.Split(key, ",")
+		for accounts := range slices.Chunk(groups[key], maxNamed) {
+			out = append(out, target{nodes: []string{string(b.Org.Root)}, filter: cfntypes.AccountFilterTypeIntersection, accounts: accounts, regions: regions, cells: len(accounts) * len(regions)})
+		}
+	}
+	return out
+}
+
+// removeAll takes cells out of a stack set.
+func (c cloud) removeAll(ctx context.Context, b *Baseline, name string, cells reach, keep retention) ([]plan.Failure, error) {
+	var failed []plan.Failure
+	for _, t := range b.named(cells) {
+		f, err := c.remove(ctx, b, name, t, keep)
+		failed = append(failed, f...)
+		if err != nil {
+			return failed, err
+		}
+	}
+	return failed, nil
+}
+
+// drop deletes an empty stack set; one that still has instances stays.
+func (c cloud) drop(ctx context.Context, name string) error {
+	_, err := c.pool.CloudFormation.DeleteStackSet(ctx, &cloudformation.DeleteStackSetInput{StackSetName: aws.String(name), CallAs: c.as}, c.at.CloudFormation)
+	if err != nil && !notFound(err) && orgs.Code(err) != "StackSetNotEmptyException" {
+		return fmt.Errorf("delete stack set %s: %w", name, err)
+	}
+	return nil
+}
+
+func (u *undoer) stack(ctx context.Context, r journal.Record) {
+	var was stackWas
+	if err := journal.Decode(r.Was, &was); err != nil {
+		u.leave(r, err.Error(), true)
+		return
+	}
+	kind, ok := unitOf(was.Unit)
+	if !ok {
+		u.leave(r, "this orgguard knows no unit "+was.Unit, true)
+		return
+	}
+	s := site{Pool: u.pool, at: u.pool.In(u.Org.Partition, orgs.AccountID(r.Change.Account), r.Change.Region)}
+	now, err := observeStack(ctx, s, kind.Stack)
+	switch {
+	case err != nil:
+		u.leave(r, reasonOf(err), true)
+	case !now.Exists:
+		u.leave(r, "is gone already", false)
+	case !now.Ours:
+		u.leave(r, "is not orgguard's any more: its tag is gone", true)
+	case !asMade(now.Body, now.Params, r.Change.After):
+		u.leave(r, "its template or parameters were changed since", true)
+	case was.Existed:
+		old := &composed{unit: kind, body: was.Body, params: was.Params}
+		u.task(r, plan.Update, "gets its template of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
+	default:
+		u.task(r, plan.Delete, "did not exist before; what holds history stays", func(ctx context.Context) ([]plan.Failure, error) { return nil, dropStack(ctx, s, kind.Stack) })
+	}
+}
+
+// recorder proposes to give a recorder of somebody else's its settings of before.
+func (u *undoer) recorder(ctx context.Context, r journal.Record) {
+	var was recorderWas
+	if err := journal.Decode(r.Was, &was); err != nil {
+		u.leave(r, err.Error(), true)
+		return
+	}
+	if len(r.Change.Targets) != 1 {
+		u.leave(r, "the journal does not say where it was", true)
+		return
+	}
+	id, region, _ := strings.Cut(r.Change.Targets[0], "/")
+	s := site{Pool: u.pool, at: u.pool.In(u.Org.Partition, orgs.AccountID(id), region)}
+	rec, err := observeRecorder(ctx, s, Resource{})
+	if err != nil {
+		u.leave(r, reasonOf(err), true)
+		return
+	}
+	var old types.ConfigurationRecorder
+	if was.Recorder != "" {
+		if err := json.Unmarshal([]byte(was.Recorder), &old); err != nil {
+			u.leave(r, "the journal's settings cannot be read: "+err.Error(), true)
+			return
+		}
+	}
+	now, ok := rec.(recorderState)
+	switch {
+	case was.Recorder == "":
+	case !ok:
+		u.leave(r, "the recorder "+aws.ToString(old.Name)+" is gone", true)
+		return
+	case now.Name != aws.ToString(old.Name):
+		u.leave(r, "there is another recorder now: "+now.Name, true)
+		return
+	case now.Settings == was.Recorder:
+		u.leave(r, "has its settings of before already", false)
+		return
+	case !u.asAdopted(s, now):
+		u.leave(r, "the recorder "+now.Name+" was changed since", true)
+		return
+	}
+	u.task(r, plan.Repair, "recorder and delivery channel get the settings they had before they were adopted", func(ctx context.Context) ([]plan.Failure, error) {
+		return nil, was.restore(ctx, s, old)
+	})
+}
+
+// asAdopted says whether a recorder is still as the baseline made it.
+func (u *undoer) asAdopted(s site, now recorderState) bool {
+	for _, c := range u.units {
+		if c.ID != "recorder" {
+			continue
+		}
+		rs, err := c.resources(u.scope(s.at.Account, s.at.Region))
+		if err != nil {
+			return false
+		}
+		for _, r := range rs {
+			if r.Type == "AWS::Config::ConfigurationRecorder" {
+				return !slices.ContainsFunc(compareRecorder(r, now), func(m Mismatch) bool { return m.Manual == "" })
+			}
+		}
+	}
+	return false
+}
+
+// restore puts settings back without a gap in recording, unless the recorder did
+// not record before.
+func (w recorderWas) restore(ctx context.Context, s site, old types.ConfigurationRecorder) error {
+	if w.Channel != "" {
+		var ch types.DeliveryChannel
+		if err := json.Unmarshal([]byte(w.Channel), &ch); err != nil {
+			return fmt.Errorf("restore the delivery channel: %w", err)
+		}
+		if _, err := s.Config.PutDeliveryChannel(ctx, &configservice.PutDeliveryChannelInput{DeliveryChannel: &ch}, s.at.Config); err != nil {
+			return fmt.Errorf("restore delivery channel %s: %w", aws.ToString(ch.Name), err)
+		}
+	}
+	if w.Recorder == "" {
+		return nil
+	}
+	old.Arn = nil // AWS gives it and does not take it
+	if _, err := s.Config.PutConfigurationRecorder(ctx, &configservice.PutConfigurationRecorderInput{ConfigurationRecorder: &old}, s.at.Config); err != nil {
+		return fmt.Errorf("restore recorder %s: %w", aws.ToString(old.Name), err)
+	}
+	if !w.Recording {
+		if _, err := s.Config.StopConfigurationRecorder(ctx, &configservice.StopConfigurationRecorderInput{ConfigurationRecorderName: old.Name}, s.at.Config); err != nil {
+			return fmt.Errorf("stop recorder %s, as it was before: %w", aws.ToString(old.Name), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/protect"
+)
+
+// reverseOptions are the flags of the commands that take something back.
+type reverseOptions struct {
+	format    reports.Format
+	yes       bool
+	breakLock string
+}
+
+func reverseFlags() []cli.Flag {
+	return []cli.Flag{
+		formatFlag(reports.PlanFormats()),
+		&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
+		breakLockFlag(),
+	}
+}
+
+func readReverse(c *cli.Context, s streams) (o reverseOptions, err error) {
+	o = reverseOptions{yes: c.Bool("yes"), breakLock: c.String("break-lock")}
+	if o.format, err = parsePlanFormat(c.String("format")); err != nil {
+		return o, err
+	}
+	if !o.yes && !s.inTTY {
+		err = usage("%s changes AWS and nobody can be asked here: give --yes", c.Command.Name)
+	}
+	return o, err
+}
+
+func newUndoCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "undo",
+		Usage: "take back what a run changed, in reverse order; without --run list the runs",
+		Flags: append(reverseFlags(), &cli.StringFlag{Name: "run", Usage: "the run's `ID`"}),
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			if c.String("run") == "" {
+				return listRuns((&session{globals: g, streams: s}).journalDir(), s)
+			}
+			o, err := readReverse(c, s)
+			if err != nil {
+				return err
+			}
+			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
+				l, err := journal.Read(s.journalDir(), c.String("run"))
+				if err != nil {
+					return badInput(err)
+				}
+				if org := l.Header().Organization; org != s.org.ID {
+					return usage("run %s wrote to organization %s and this is %s", c.String("run"), org, s.org.ID)
+				}
+				if err := s.unlocked(ctx, o.breakLock); err != nil {
+					return err
+				}
+				p, tasks, err := s.undoOf(ctx, l.Steps())
+				if err != nil {
+					return err
+				}
+				_, err = s.reverse(ctx, "undo of "+l.Run(), p, tasks, o)
+				return err
+			})
+		},
+	}
+}
+
+// listRuns prints the runs that have a journal, the newest first.
+func listRuns(dir string, s streams) error {
+	runs, err := journal.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		outcome := r.Outcome
+		switch {
+		case r.Problem != "":
+			outcome = "damaged: " + r.Problem
+		case outcome == "":
+			outcome = "cut short, or under way"
+		}
+		if _, err := fmt.Fprintf(s.out, "%s  %s  %d writes  %s\n", r.Run, reports.Safe(r.Command), r.Writes, reports.Safe(outcome)); err != nil {
+			return err
+		}
+	}
+	if len(runs) == 0 {
+		_, err = fmt.Fprintf(s.out, "no runs in %s\n", reports.Safe(dir))
+	}
+	return err
+}
+
+// undoOf is the plan that takes back what the records say.
+func (s *session) undoOf(ctx context.Context, records []journal.Record) (plan.Plan, []plan.Task, error) {
+	proposal := baseline.Proposal{}
+	if slices.ContainsFunc(records, func(r journal.Record) bool { return r.Change.Kind == "scp" }) {
+		state, err := protect.Observe(ctx, s.pool, s.org)
+		if err != nil {
+			return plan.Plan{}, nil, err
+		}
+		proposal.Tasks, proposal.Skipped = protect.Undo(s.org, state, s.pool, records)
+	}
+	base := s.base.Undo(ctx, s.pool, records)
+	tasks := append(proposal.Tasks, base.Tasks...)
+	return s.planFor(tasks, append(proposal.Skipped, base.Skipped...), base.Notes), tasks, nil
+}
+
+// planFor is the plan of tasks that are already in their order.
+func (s *session) planFor(tasks []plan.Task, skipped []plan.Skip, notes []string) plan.Plan {
+	return plan.Plan{
+		Schema: plan.Schema, GeneratedAt: s.now().UTC(), ToolVersion: version, Organization: s.org.ID,
+		Accounts: covered(s.base), Regions: s.base.Regions, Changes: plan.Changes(tasks), Skipped: skipped, Notes: notes,
+	}
+}
+
+// reverse shows a plan that takes something back, asks, and carries it out. It says
+// whether it was carried out.
+func (s *session) reverse(ctx context.Context, command string, p plan.Plan, tasks []plan.Task, o reverseOptions) (bool, error) {
+	out := s.out
+	format := o.format
+	if format == reports.JSON {
+		out, format = s.err, reports.Table
+	}
+	if err := reports.WritePlan(out, format, s.style(), p); err != nil {
+		return false, err
+	}
+	if len(tasks) == 0 {
+		return false, status(planCode(p, ctx.Err() != nil))
+	}
+	if !o.yes {
+		if ok, err := s.ask(fmt.Sprintf("Make these %d changes?", len(tasks))); err != nil || !ok {
+			s.note("nothing was changed")
+			return false, status(exitDrift)
+		}
+	}
+	res, err := s.execute(ctx, command, tasks, plan.Execution{Limit: s.concurrency, Observe: s.say})
+	if err != nil {
+		return false, err
+	}
+	if err := reports.WriteResult(s.out, o.format, s.style(), res); err != nil {
+		return true, err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return true, &exitError{code: exitIncomplete, err: errors.New("interrupted: what was done is above; run it again to go on")}
+	case res.Failed() > 0 || p.Blocked() > 0:
+		return true, status(exitIncomplete)
+	}
+	return true, nil
+}
+
+func newTeardownCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "teardown",
+		Usage: "take away what rollouts made, the SCP first, and keep what holds history; ends with what is left",
+		Flags: append(reverseFlags(),
+			&cli.BoolFlag{Name: "delete-history", Usage: "delete orgguard's recorders, and the log bucket if it is empty, too"},
+			&cli.BoolFlag{Name: "restore-recorders", Usage: "give adopted recorders the settings they had before, from the journals"}),
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			o, err := readReverse(c, s)
+			if err != nil {
+				return err
+			}
+			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
+				return runTeardown(ctx, s, o, baseline.History(c.Bool("delete-history")), c.Bool("restore-recorders"))
+			})
+		},
+	}
+}
+
+func runTeardown(ctx context.Context, s *session, o reverseOptions, h baseline.History, restore bool) error {
+	if err := s.unlocked(ctx, o.breakLock); err != nil {
+		return err
+	}
+	state, err := protect.Observe(ctx, s.pool, s.org)
+	if err != nil {
+		return err
+	}
+	tasks := protect.Teardown(s.org, state, s.pool)
+	proposal := s.base.Teardown(ctx, s.pool, h, s.workers())
+	if restore {
+		records, err := s.adoptions()
+		if err != nil {
+			return err
+		}
+		back := s.base.Undo(ctx, s.pool, records)
+		tasks = append(tasks, back.Tasks...)
+		proposal.Skipped = append(proposal.Skipped, back.Skipped...)
+	}
+	tasks = append(tasks, proposal.Tasks...)
+	proposal.Notes = append(proposal.Notes, "trusted access of StackSets and the policy type stay on: others may need them")
+	p := s.planFor(tasks, proposal.Skipped, proposal.Notes)
+	done, err := s.reverse(ctx, "teardown", p, tasks, o)
+	var said *exitError
+	if err != nil && (!errors.As(err, &said) || said.err != nil) {
+		return err
+	}
+	if !done && len(tasks) > 0 {
+		return err
+	}
+	left := s.base.Remains(ctx, s.pool, h, s.workers())
+	out := s.out
+	if o.format == reports.JSON {
+		out = s.err
+	}
+	if len(left) == 0 {
+		_, werr := fmt.Fprintln(out, "\nNothing is left of what orgguard makes.")
+		return errors.Join(err, werr)
+	}
+	fmt.Fprintf(out, "\nLeft (%d):\n", len(left))
+	for _, l := range left {
+		fmt.Fprintf(out, "  %s %s: %s\n", l.Account, l.Region, reports.Safe(l.Reason))
+	}
+	return err
+}
+
+// adoptions are the adoptions of recorders in all journals of the organization:
+// of each recorder the first, which has what there was before orgguard came.
+func (s *session) adoptions() ([]journal.Record, error) {
+	runs, err := journal.List(s.journalDir())
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	var out []journal.Record
+	for _, r := range slices.Backward(runs) { // the oldest first
+		if r.Organization != s.org.ID {
+			continue
+		}
+		l, err := journal.Read(s.journalDir(), r.Run)
+		if err != nil {
+			return nil, &orgs.Hinted{Err: fmt.Errorf("journal of run %s: %w", r.Run, err), Next: "without --restore-recorders the adopted recorders stay as they are"}
+		}
+		for _, step := range l.Steps() {
+			if step.Change.Kind == "repair" && step.Was != nil && len(step.Change.Targets) == 1 && !seen[step.Change.Targets[0]] {
+				seen[step.Change.Targets[0]] = true
+				out = append(out, step)
+			}
+		}
+	}
+	return out, nil
+}

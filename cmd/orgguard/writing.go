@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/lock"
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+// breakLockFlag takes the lock away from a run that is dead.
+func breakLockFlag() cli.Flag {
+	return &cli.StringFlag{Name: "break-lock", Usage: "take the lock `ID` away from a run that is dead"}
+}
+
+// lockStore is where the organization's lock is: in the management account, so that
+// its delegated administrators meet the same one.
+func (s *session) lockStore() lock.Store {
+	return lock.Store{API: s.pool.SSM, At: s.pool.In(s.org.Partition, s.org.ManagementAccount, s.base.Home).SSM}
+}
+
+// unlocked says whether a command that writes may go on: nobody else is writing, or
+// it was asked for to break that one's lock.
+func (s *session) unlocked(ctx context.Context, breakID string) error {
+	if breakID != "" {
+		if err := s.lockStore().Break(ctx, breakID); err != nil {
+			return err
+		}
+	}
+	return s.lockStore().Check(ctx)
+}
+
+// journalDir is where the journals are: beside the simulated organization, if it is
+// one, or in the directory where orgguard runs.
+func (s *session) journalDir() string {
+	if s.sandbox {
+		return filepath.Join(filepath.Dir(s.sandboxFile), "journal")
+	}
+	return journal.Dir
+}
+
+// execute carries tasks out under the organization's lock, with a line in the
+// journal before and after each. The lock is let go at the end, after Ctrl-C too; a
+// process that is killed leaves it, and the next one is told how to break it.
+func (s *session) execute(ctx context.Context, command string, tasks []plan.Task, e plan.Execution) (res plan.Result, err error) {
+	host, herr := os.Hostname()
+	if herr != nil {
+		host = "an unknown host"
+	}
+	held, err := s.lockStore().Acquire(ctx, lock.Holder{Who: s.pool.Caller().ARN, Command: command, Host: host, Since: s.now().UTC()})
+	if err != nil {
+		return res, err
+	}
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer cancel()
+		err = errors.Join(err, s.lockStore().Release(release, held.ID))
+	}()
+	j, err := journal.Create(s.journalDir(), journal.Header{Command: command, Who: s.pool.Caller().ARN, Organization: s.org.ID, ToolVersion: version}, s.now)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	s.note("run %s: orgguard undo --run %s takes it back", j.Run(), j.Run())
+	res = e.Run(ctx, j.Tasks(tasks))
+	outcome := "done"
+	if n := res.Failed(); n > 0 {
+		outcome = fmt.Sprintf("%d changes failed or were not begun", n)
+	}
+	return res, j.End(outcome)
+}
