@@ -23,6 +23,9 @@ type configState struct {
 	// Rules and Remediations are by the name of the rule.
 	Rules        map[string]*configRule                     `json:"rules,omitempty"`
 	Remediations map[string]*types.RemediationConfiguration `json:"remediations,omitempty"`
+
+	// Aggregators are those of the account × Region, by name.
+	Aggregators map[string]*configAggregator `json:"aggregators,omitempty"`
 }
 
 // configRecorder is a configuration recorder with its status.
@@ -105,6 +108,11 @@ var configOps = map[string]operation{
 	"PutRemediationConfigurations":      op(write, putRemediations),
 	"DescribeRemediationConfigurations": op(read, describeRemediations),
 	"DeleteRemediationConfiguration":    op(write, deleteRemediation),
+
+	"PutConfigurationAggregator":                   op(write, putConfigurationAggregator),
+	"DescribeConfigurationAggregators":             op(read, describeConfigurationAggregators),
+	"DescribeConfigurationAggregatorSourcesStatus": op(read, sourcesStatus),
+	"SelectAggregateResourceConfig":                op(read, selectAggregate),
 
 	"TagResource": on(op(write, configTagResource), func(_ *call, in *configservice.TagResourceInput) string {
 		return aws.ToString(in.ResourceArn)

@@ -11,6 +11,8 @@ type Faults struct {
 	ThrottlePercent int `json:"throttle_percent,omitempty"`
 	// Errors fail matching calls.
 	Errors []Fault `json:"errors,omitempty"`
+	// Aggregation is how AWS Config's aggregators are behind.
+	Aggregation Aggregation `json:"aggregation,omitzero"`
 	// CrashAtWrite ends the process right after the n-th write of this
 	// process (1 is the first); 0 never. Crash is what then happens; nil
 	// exits with status 137 after saving the state.
