@@ -20,6 +20,8 @@ type Control struct {
 	Reads  []string `json:"-"`
 	Writes []string `json:"-"`
 
+	about About
+
 	// parts are the units the control contributes to. A part's template is
 	// templates/<control>.<unit>.yaml.
 	parts []part

@@ -6,6 +6,11 @@ import "github.com/orgguard/orgguard/orgs/finding"
 var accessKeyAlert = Control{
 	ID: "access-key-alert", Title: "Somebody is told when an access key is created", Severity: finding.Medium,
 	Scope: "every account, in the partition's global Region", Default: true,
+	about: About{
+		Why:     "Access keys do not expire and are what leaks most.",
+		Cost:    "nothing to speak of",
+		Example: `access-key-alert: true`,
+	},
 	needs: []string{"alert-topic"},
 	parts: alertParts("signin"), // IAM's calls are recorded in the global Region
 	// Who makes a key for themselves does not say so.

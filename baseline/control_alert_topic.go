@@ -11,6 +11,11 @@ import (
 var alertTopic = Control{
 	ID: "alert-topic", Title: "Alerts have a way to people", Severity: finding.High,
 	Scope: "the security account (central alerts) or every account × Region (local alerts)", Default: true,
+	about: About{
+		Why:     "An alert that reaches nobody is none. What cannot be delivered waits two weeks in a dead-letter queue.",
+		Cost:    "with central alerts one KMS key, USD 1 a month; else next to nothing",
+		Example: `alert-topic: true`,
+	},
 	parts: []part{
 		{unit: "central", mode: spec.Central}, {unit: "management", mode: spec.Central}, {unit: "roles", mode: spec.Central},
 		{unit: "topic", mode: spec.Local},

@@ -35,6 +35,11 @@ func (s *ComplianceAlertSettings) Validate(report func(key, message string)) {
 var complianceAlert = Control{
 	ID: "compliance-alert", Title: "Somebody is told when a resource no longer complies with an AWS Config rule", Severity: finding.Low,
 	Scope: "every account × Region", Default: true,
+	about: About{
+		Why:     "AWS Config evaluates, and tells nobody by itself. It sends an event when a state changes and not at every evaluation.",
+		Cost:    "nothing to speak of",
+		Example: `compliance-alert: {rules: ["orgguard-*", required-tags]}`,
+	},
 	needs:    []string{"alert-topic"},
 	parts:    alertParts("alerts"),
 	settings: func() any { return &ComplianceAlertSettings{Rules: []string{"orgguard-*"}} },

@@ -10,9 +10,9 @@ import (
 type DeliverySettings struct {
 	// Bucket is the log bucket's name. "" means orgguard-config-<security
 	// account>-<home Region>.
-	Bucket string `yaml:"bucket"`
+	Bucket string `yaml:"bucket" doc:"the log bucket; empty is orgguard-config-<security account>-<home Region>"`
 	// Snapshot is how often a snapshot is delivered.
-	Snapshot string `yaml:"snapshot"`
+	Snapshot string `yaml:"snapshot" doc:"how often a snapshot is delivered: One_Hour to TwentyFour_Hours"`
 }
 
 var snapshotFrequencies = []string{"One_Hour", "Three_Hours", "Six_Hours", "Twelve_Hours", "TwentyFour_Hours"}
@@ -31,6 +31,11 @@ func (s *DeliverySettings) Validate(report func(key, message string)) {
 var configDelivery = Control{
 	ID: "config-delivery", Title: "AWS Config delivers to the organization's log bucket", Severity: finding.High,
 	Scope: "every account × Region, and the log bucket in the security account", Default: true,
+	about: About{
+		Why:     "A record that stays in its account is lost with the account; the log bucket is out of its reach.",
+		Cost:    "storage in S3",
+		Example: `config-delivery: {snapshot: Six_Hours}`,
+	},
 	parts:    []part{{unit: "central"}, {unit: "recorder"}},
 	needs:    []string{"config-recorder"}, // AWS refuses a channel without a recorder
 	settings: func() any { return &DeliverySettings{Snapshot: "TwentyFour_Hours"} },

@@ -10,14 +10,14 @@ import (
 // RecorderSettings are the settings of config-recorder.
 type RecorderSettings struct {
 	// Recording is "continuous" or "daily".
-	Recording string `yaml:"recording"`
+	Recording string `yaml:"recording" doc:"continuous or daily"`
 	// GlobalTypesRegion also records the global IAM types. "" means the home
 	// Region.
-	GlobalTypesRegion string `yaml:"global_types_region"`
+	GlobalTypesRegion string `yaml:"global_types_region" doc:"the Region that also records IAM; empty is the home Region"`
 	// Existing says what becomes of a recorder that somebody else made:
 	// "adopt" brings it in line and keeps its name, "keep" leaves it alone
 	// and audits it.
-	Existing string `yaml:"existing"`
+	Existing string `yaml:"existing" doc:"a recorder that somebody else made: adopt or keep"`
 }
 
 // Validate reports settings that make no sense.
@@ -34,6 +34,11 @@ func (s *RecorderSettings) Validate(report func(key, message string)) {
 var configRecorder = Control{
 	ID: "config-recorder", Title: "AWS Config records every resource type", Severity: finding.High,
 	Scope: "every account × Region", Default: true,
+	about: About{
+		Why:     "What is not recorded cannot be searched, compared or proved later, and every rule of AWS Config needs it.",
+		Cost:    "USD 0.003 for each recorded change, or 0.012 for each daily record",
+		Example: `config-recorder: {recording: daily}`,
+	},
 	parts:    []part{{unit: "roles"}, {unit: "recorder"}},
 	needs:    []string{"config-delivery"}, // a recorder without a channel cannot be started
 	settings: func() any { return &RecorderSettings{Recording: "continuous", Existing: "adopt"} },

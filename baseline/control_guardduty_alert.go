@@ -24,6 +24,11 @@ func (s *GuardDutyAlertSettings) Validate(report func(key, message string)) {
 var guarddutyAlert = Control{
 	ID: "guardduty-alert", Title: "Somebody is told of what GuardDuty finds, from Medium up", Severity: finding.High,
 	Scope: "every account × Region", Default: true,
+	about: About{
+		Why:     "GuardDuty finds, and tells nobody by itself. It must be on for this to say anything.",
+		Cost:    "nothing to speak of; GuardDuty itself costs what it costs",
+		Example: `guardduty-alert: {minimum_severity: 7}`,
+	},
 	needs:    []string{"alert-topic"},
 	parts:    alertParts("alerts"),
 	settings: func() any { return &GuardDutyAlertSettings{MinimumSeverity: 4} },

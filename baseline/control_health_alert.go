@@ -32,6 +32,11 @@ func (s *HealthAlertSettings) Validate(report func(key, message string)) {
 var healthAlert = Control{
 	ID: "health-alert", Title: "Somebody is told when AWS Health reports a problem of an account", Severity: finding.Low,
 	Scope: "every account × Region", Default: true,
+	about: About{
+		Why:     "AWS writes to the address of the account about abuse, leaked keys and failing hardware; few read it.",
+		Cost:    "nothing",
+		Example: `health-alert: {categories: [issue, investigation, scheduledChange]}`,
+	},
 	needs:    []string{"alert-topic"},
 	parts:    alertParts("alerts"),
 	settings: func() any { return &HealthAlertSettings{Categories: []string{"issue", "investigation"}} },

@@ -7,6 +7,11 @@ import "github.com/orgguard/orgguard/orgs/finding"
 var iamPolicyAlert = Control{
 	ID: "iam-policy-alert", Title: "Somebody is told when an IAM policy or role changes", Severity: finding.Medium,
 	Scope: "every account, in the partition's global Region",
+	about: About{
+		Why:     "Whoever may change policies may do everything. Every deployment does, so it is off by default.",
+		Cost:    "USD 1 for a million forwarded events",
+		Example: `iam-policy-alert: true`,
+	},
 	needs: []string{"alert-topic"},
 	parts: alertParts("signin"), // IAM's calls are recorded in the global Region
 	alert: apiCall("An IAM policy or role was changed.", map[string]string{

@@ -7,6 +7,11 @@ import "github.com/orgguard/orgguard/orgs/finding"
 var rootActivityAlert = Control{
 	ID: "root-activity-alert", Title: "Somebody is told when a root user changes anything", Severity: finding.High,
 	Scope: "every account × Region", Default: true,
+	about: About{
+		Why:     "Nothing but a service control policy stops a root user. EventBridge gets changes and not reads, so this tells of changes.",
+		Cost:    "nothing to speak of",
+		Example: `root-activity-alert: true`,
+	},
 	needs: []string{"alert-topic"},
 	parts: alertParts("alerts"),
 	alert: apiCall("The root user changed something.", map[string]string{"service": "$.detail.eventSource"}, "Service:   <service>"),

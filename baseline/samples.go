@@ -156,6 +156,9 @@ type Told struct {
 	Fires   bool
 	// Mail is the message, if it fires.
 	Mail Mail
+	// Lost says why EventBridge could make no message of it: the event would go
+	// to the dead-letter queue.
+	Lost string
 }
 
 // accountName stands in messages for the account's name, which the state machine
@@ -209,7 +212,8 @@ func (b *Baseline) tell(c Control, event map[string]any) (Told, error) {
 	target := last.wantTargets()[0]
 	message, err := eventpattern.Transform(target.Paths, target.Template, event, eventpattern.Meta{RuleName: out.Rule})
 	if err != nil {
-		return out, fmt.Errorf("rule %s: %w", out.Rule, err)
+		out.Lost = err.Error()
+		return out, nil
 	}
 	out.Mail.Text = message
 	if b.Config.Alerts.Mode == spec.Central {
@@ -344,6 +348,10 @@ func (b *Baseline) try(c Control, s Sample) SampleResult {
 	}
 	t, err := b.tell(c, s.Event)
 	if r.Got, r.Err = t.Fires, err; err != nil {
+		return r
+	}
+	if t.Lost != "" {
+		r.Err = errors.New(t.Lost)
 		return r
 	}
 	if t.Fires {

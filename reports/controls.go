@@ -1,8 +1,11 @@
 package reports
 
 import (
+	"fmt"
 	"io"
+	"strings"
 
+	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs/finding"
 )
 
@@ -31,4 +34,61 @@ func WriteControls(w io.Writer, s Style, controls []Control) error {
 		return err
 	}
 	return g.flush(w)
+}
+
+// WriteControl explains one control for people.
+func WriteControl(w io.Writer, s Style, e baseline.Explained) error {
+	on := "off"
+	if e.Default {
+		on = "on"
+	}
+	var b strings.Builder
+	say := func(label, text string) {
+		if text == "" {
+			return
+		}
+		for i, line := range wrap(text, s.width()-11) {
+			if i > 0 {
+				label = ""
+			}
+			fmt.Fprintf(&b, "  %-8s %s\n", label, line)
+		}
+	}
+	fmt.Fprintf(&b, "%s\n", e.ID)
+	say("holds", e.Title)
+	say("where", e.Scope)
+	say("severity", string(e.Severity)+" (of its drift)")
+	say("default", on)
+	say("why", e.Why)
+	say("costs", e.Cost)
+	say("needs", strings.Join(e.Needs, ", "))
+	for i, setting := range e.Settings {
+		label := "settings"
+		if i > 0 {
+			label = ""
+		}
+		text := setting.Key + ": " + setting.Default
+		if setting.Doc != "" {
+			text += " (" + setting.Doc + ")"
+		}
+		say(label, text)
+	}
+	for i, p := range e.Deploys {
+		label := "deploys"
+		if i > 0 {
+			label = ""
+		}
+		where := p.Where
+		if p.Stack != "" {
+			where = p.Stack + ", " + where
+		}
+		say(label, fmt.Sprintf("%s %s (%s)", p.Type, p.Name, where))
+	}
+	say("off", e.Off)
+	say("removal", e.Removal)
+	if e.Example != "" {
+		say("example", "baseline: {"+e.Example+"}")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

@@ -154,6 +154,8 @@ type caseJUnitCase struct {
 	File    string            `xml:"file,attr,omitempty"`
 	Line    int               `xml:"line,attr,omitempty"`
 	Failure *caseJUnitFailure `xml:"failure,omitempty"`
+	Error   *caseJUnitFailure `xml:"error,omitempty"`
+	Skipped *caseJUnitFailure `xml:"skipped,omitempty"`
 }
 
 type caseJUnitFailure struct {

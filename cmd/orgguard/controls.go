@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/reports"
 	"github.com/orgguard/orgguard/scp/protect"
@@ -30,12 +31,16 @@ func newControlsCommand(s streams) *cli.Command {
 		Name:  "controls",
 		Usage: "list what orgguard can hold in place",
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "id", Usage: "explain the control with this `ID`: why, settings, what it deploys and costs, how to switch it off"},
 			&cli.StringFlag{Name: "format", Usage: "print as `table|json`", Value: "table", EnvVars: []string{"ORGGUARD_FORMAT"}},
 		},
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
 				return err
+			}
+			if id := c.String("id"); id != "" {
+				return explain(&session{globals: g, streams: s}, id, c.String("format"))
 			}
 			switch format := c.String("format"); format {
 			case "table":
@@ -52,6 +57,37 @@ func newControlsCommand(s streams) *cli.Command {
 			}
 		},
 	}
+}
+
+// explain prints what there is to say about one control.
+func explain(s *session, id, format string) error {
+	if !slices.Contains(controlIDs(), id) {
+		return badInput(&orgs.UnknownError{Kind: "control", Name: id, Near: orgs.Nearest(id, controlIDs())})
+	}
+	if id == protect.Control {
+		return usage("%s is no part of the baseline; `orgguard render --control %s` prints the policy, and `orgguard scp preview` whom it reaches", id, id)
+	}
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return err
+	}
+	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
+	e, err := baseline.Explain(cfg, placeholder(cfg), id, s.region)
+	if err != nil {
+		return badInput(err)
+	}
+	switch format {
+	case "table":
+		return reports.WriteControl(s.out, s.style(), e)
+	case "json":
+		b, err := json.MarshalIndent(e, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(s.out, string(b))
+		return err
+	}
+	return usage("unknown format %q for controls; there are table and json", format)
 }
 
 // controlIDs are the ids of all controls, sorted.

@@ -24,6 +24,7 @@ type renderOptions struct {
 	control   string
 	stack     string
 	outputDir string
+	single    bool
 }
 
 func newRenderCommand(s streams) *cli.Command {
@@ -34,6 +35,7 @@ func newRenderCommand(s streams) *cli.Command {
 			&cli.BoolFlag{Name: "all", Usage: "everything"},
 			&cli.StringFlag{Name: "control", Usage: "what this control deploys, by `ID`"},
 			&cli.StringFlag{Name: "stack", Usage: "the template of this stack or stack set, by `NAME`"},
+			&cli.BoolFlag{Name: "single-account", Usage: "with --control: as one template for an account without an organization"},
 			&cli.StringFlag{Name: "output-dir", Usage: "write files into `DIR` instead"},
 		},
 		Action: func(c *cli.Context) error {
@@ -41,7 +43,7 @@ func newRenderCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			o := renderOptions{all: c.Bool("all"), control: c.String("control"), stack: c.String("stack"), outputDir: c.String("output-dir")}
+			o := renderOptions{all: c.Bool("all"), control: c.String("control"), stack: c.String("stack"), outputDir: c.String("output-dir"), single: c.Bool("single-account")}
 			chosen := 0
 			for _, given := range []bool{o.all, o.control != "", o.stack != ""} {
 				if given {
@@ -50,6 +52,9 @@ func newRenderCommand(s streams) *cli.Command {
 			}
 			if chosen != 1 {
 				return usage("render needs one of --all, --control and --stack")
+			}
+			if o.single && o.control == "" {
+				return usage("--single-account needs --control")
 			}
 			files, err := runRender(&session{globals: g, streams: s}, o)
 			if err != nil {
@@ -69,16 +74,14 @@ type rendered struct {
 // runRender renders what was asked for. It looks at no organization: what a
 // template takes from one are parameters, and placeholders stand for them.
 func runRender(s *session, o renderOptions) ([]rendered, error) {
-	cfg, err := s.loadConfig()
+	if o.single {
+		return s.renderSingle(o.control)
+	}
+	base, err := s.offline()
 	if err != nil {
 		return nil, err
 	}
-	org := placeholder(cfg)
-	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
-	base, err := baseline.Resolve(cfg, org, s.region)
-	if err != nil {
-		return nil, badInput(err)
-	}
+	cfg, org := base.Config, base.Org
 	cfg.SCP.ProtectConfig.Attach = []string{"root"}
 	guard, err := protect.New(cfg, org)
 	if err != nil {
@@ -121,6 +124,36 @@ func runRender(s *session, o renderOptions) ([]rendered, error) {
 		return nil, usage("control %s is off in the configuration", o.control)
 	}
 	return nil, badInput(&orgs.UnknownError{Kind: "control", Name: o.control, Near: orgs.Nearest(o.control, controlIDs())})
+}
+
+// renderSingle renders a control for an account without an organization. Values
+// that depend on the account are parameters without a default.
+func (s *session) renderSingle(control string) ([]rendered, error) {
+	if control == protect.Control {
+		return nil, usage("%s is a policy of an organization: an account without one cannot have it", control)
+	}
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
+	t, err := baseline.SingleAccount(cfg, placeholder(cfg), control, s.region)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	return []rendered{{t.Name + ".yaml", []byte(t.Body)}}, nil
+}
+
+// offline is the baseline of the configuration for an organization that nobody
+// looks at.
+func (s *session) offline() (*baseline.Baseline, error) {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
+	base, err := baseline.Resolve(cfg, placeholder(cfg), s.region)
+	return base, badInput(err)
 }
 
 // placeholder is an organization that has just the accounts a configuration

@@ -1,0 +1,119 @@
+package baseline
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// About is what people want to know of a control before they turn it on.
+type About struct {
+	Why  string `json:"why"`
+	Cost string `json:"cost"` // in a month, by the published prices
+	// Example is a line of the baseline section of orgguard.yaml.
+	Example string `json:"example"`
+}
+
+// Setting is a setting of a control.
+type Setting struct {
+	Key     string `json:"key"`
+	Default string `json:"default"`
+	Doc     string `json:"doc"`
+}
+
+// Piece is a resource that a control deploys.
+type Piece struct {
+	Stack string `json:"stack"` // stack or stack set; "" for what is set by API
+	Where string `json:"where"`
+	Type  string `json:"type"`
+	Name  string `json:"name"`
+}
+
+// Explained is everything there is to say about a control.
+type Explained struct {
+	Control
+	About
+	Needs    []string  `json:"needs"`
+	Settings []Setting `json:"settings"`
+	Deploys  []Piece   `json:"deploys"` // in the configured alert mode
+	Off      string    `json:"off"`
+	Removal  string    `json:"removal"`
+}
+
+// places are the words for where a unit lives.
+var places = map[place]string{
+	everyRegion: "every account × Region", homeOfEach: "every account, home Region", globalOfEach: "every account, global Region",
+	alertsOfEach: "every account × Region with alerts", securityOnly: "security account", managementOnly: "management account",
+}
+
+// Explain says what there is to say about a control, in the alert mode of the
+// configuration and whether it is on there or not.
+func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string) (Explained, error) {
+	i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == id })
+	if i < 0 {
+		return Explained{}, &orgs.UnknownError{Kind: "control", Name: id}
+	}
+	c := controls[i]
+	out := Explained{Control: c, About: c.about, Needs: append([]string{}, c.needs...), Settings: settingsOf(c), Deploys: []Piece{}}
+	turned := *cfg
+	turned.Baseline = map[string]spec.Control{}
+	for k, v := range cfg.Baseline {
+		turned.Baseline[k] = v
+	}
+	for _, need := range append([]string{id}, c.needs...) {
+		if !turned.Baseline[need].Enabled {
+			turned.Baseline[need] = spec.Control{Enabled: true}
+		}
+	}
+	b, err := Resolve(&turned, org, fallbackRegion)
+	if err != nil {
+		return out, err
+	}
+	for _, u := range b.units {
+		account := orgs.AccountID("111111111111")
+		if u.place == securityOnly {
+			account = b.Security
+		}
+		rs, err := u.resources(b.scope(account, b.Home))
+		if err != nil {
+			return out, err
+		}
+		for _, r := range rs {
+			if r.Control == id {
+				out.Deploys = append(out.Deploys, Piece{Stack: u.Stack, Where: places[u.place], Type: r.Type, Name: strings.TrimPrefix(r.label(), kinds[r.Type].noun+" ")})
+			}
+		}
+	}
+	out.Off = fmt.Sprintf("baseline: {%s: false}", id)
+	out.Removal = "switch it off and run a rollout: CloudFormation takes it out of its stacks; a stack of which nothing else is left stays as it is"
+	if !slices.ContainsFunc(out.Deploys, func(p Piece) bool { return p.Stack != "" }) {
+		out.Removal = "switch it off: the settings stay as they are in the accounts"
+	}
+	return out, nil
+}
+
+// settingsOf lists a control's settings with their defaults.
+func settingsOf(c Control) []Setting {
+	out := []Setting{}
+	if c.settings == nil {
+		return out
+	}
+	v := reflect.Indirect(reflect.ValueOf(c.settings()))
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag
+		key, _, _ := strings.Cut(tag.Get("yaml"), ",")
+		if key == "" {
+			continue
+		}
+		text := fmt.Sprint(v.Field(i).Interface())
+		if list, ok := v.Field(i).Interface().([]string); ok {
+			text = "[" + strings.Join(list, ", ") + "]"
+		}
+		out = append(out, Setting{Key: key, Default: text, Doc: tag.Get("doc")})
+	}
+	return out
+}

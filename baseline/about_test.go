@@ -1,0 +1,79 @@
+package baseline
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is said of a control is true: its example is a configuration that turns it
+// on, and what it deploys is there in both modes.
+func TestEveryAlertIsExplained(t *testing.T) {
+	for _, c := range controls {
+		if c.alert == nil && c.about == (About{}) {
+			continue
+		}
+		t.Run(c.ID, func(t *testing.T) {
+			if c.about.Why == "" || c.about.Cost == "" || !strings.HasPrefix(c.about.Example, c.ID+": ") {
+				t.Errorf("about is %+v", c.about)
+			}
+			for _, mode := range []string{"central", "local"} {
+				config := "version: 1\nregions: [us-east-1]\nsecurity_account: \"200000000001\"\nalerts: {mode: " + mode + "}\nbaseline: {" + c.about.Example + "}\n"
+				b, err := Resolve(parseConfig(t, config), smallOrg("aws"), "us-east-1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(strings.Join(b.Controls(), " "), c.ID) {
+					t.Errorf("the example does not turn it on: %v", b.Controls())
+				}
+				e, err := Explain(parseConfig(t, "version: 1\nregions: [us-east-1]\nalerts: {mode: "+mode+"}\nbaseline: {"+c.ID+": false}\n"), smallOrg("aws"), c.ID, "us-east-1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := map[string]int{"central": 2, "local": 1}[mode]; c.alert != nil && len(e.Deploys) != want {
+					t.Errorf("%s: deploys %+v; want %d rules", mode, e.Deploys, want)
+				}
+				for _, s := range e.Settings {
+					if s.Doc == "" {
+						t.Errorf("setting %s is not explained", s.Key)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A control for an account without an organization is one template that asks for
+// nothing of an organization.
+func TestSingleAccountTemplates(t *testing.T) {
+	n := 0
+	for _, c := range controls {
+		cfg := parseConfig(t, "version: 1\nregions: [us-east-1]\nalerts: {email: [one@example.com]}\n")
+		got, err := SingleAccount(cfg, smallOrg("aws"), c.ID, "us-east-1")
+		if err != nil {
+			if !strings.Contains(err.Error(), "deploys nothing that an account without an organization could have") {
+				t.Errorf("%s: %v", c.ID, err)
+			}
+			continue
+		}
+		n++
+		tmpl, err := parseTemplate(got.Name, []byte(got.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs, err := tmpl.resources(scope{account: shopProd, region: "us-east-1", partition: "aws", suffix: "amazonaws.com", params: got.Parameters})
+		if err != nil || len(rs) == 0 {
+			t.Errorf("%s: %d resources, %v", c.ID, len(rs), err)
+		}
+		for _, foreign := range []string{"OrgID", "AlertBusArn", "SecurityAccountId", "ManagementAccountId", securityAccount} {
+			if strings.Contains(got.Body, foreign) {
+				t.Errorf("%s asks for %s", c.ID, foreign)
+			}
+		}
+		if c.alert != nil && (!strings.Contains(got.Body, "AWS::SNS::Topic\n") || !strings.Contains(got.Body, "one@example.com")) {
+			t.Errorf("%s has no topic or nobody subscribed to it", c.ID)
+		}
+	}
+	if n < 14 {
+		t.Errorf("only %d controls", n)
+	}
+}
