@@ -252,6 +252,10 @@ func (l *caseLoader) yaml(src []byte) []*node {
 		l.fail(l.offset(t.Position.Line, t.Position.Column), "nested too deeply")
 		return nil
 	}
+	if t := looseTag(tokens); t != nil {
+		l.fail(l.offset(t.Position.Line, t.Position.Column), "a tag such as %s stands before its value, on the same line", shortTag(t.Value))
+		return nil
+	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		at, msg := l.yamlError(err)
@@ -266,6 +270,34 @@ func (l *caseLoader) yaml(src []byte) []*node {
 		}
 	}
 	return out
+}
+
+// looseTag returns a tag that has no value on its line. It is asked before parsing:
+// for each of them the parser goes through all that is left of the file, so that a
+// hundred kilobytes would keep it busy for minutes. A case needs no tags at all.
+func looseTag(tokens yamltoken.Tokens) *yamltoken.Token {
+	for i, t := range tokens {
+		if t.Type != yamltoken.TagType {
+			continue
+		}
+		if i+1 == len(tokens) {
+			return t
+		}
+		switch next := tokens[i+1]; {
+		case next.Type == yamltoken.TagType, next.Type == yamltoken.CommentType, next.Position.Line != t.Position.Line:
+			return t
+		}
+	}
+	return nil
+}
+
+// shortTag is a tag as a message can quote it.
+func shortTag(tag string) string {
+	const most = 40
+	if len(tag) > most {
+		return strings.ToValidUTF8(tag[:most], "") + "..."
+	}
+	return tag
 }
 
 func (l *caseLoader) yamlError(err error) (int, string) {

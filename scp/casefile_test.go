@@ -77,6 +77,32 @@ func TestLoadCasesAliases(t *testing.T) {
 	wantProblem(t, "none.yaml", "- *nobody\n", `none.yaml:1:3: unknown alias "nobody"`)
 }
 
+// TestLoadCasesTags: the parser goes through the rest of the file for every tag
+// that has no value on its line; a hundred thousand would take it minutes, and are
+// refused before it sees them. Tags before their values are read.
+func TestLoadCasesTags(t *testing.T) {
+	const n = 20_000
+	for name, src := range map[string]string{
+		"adjacent.yaml":  strings.Repeat("!a ", n) + "x",
+		"lines.yaml":     strings.Repeat("!a\n", n),
+		"entries.yaml":   strings.Repeat("- !a\n", n),
+		"keys.yaml":      strings.Repeat("x: !a\n", n),
+		"comments.yaml":  strings.Repeat("- !a # x\n", n),
+		"long.yaml":      "!" + strings.Repeat("é", n) + "\nx",
+		"documents.yaml": "a: 1\n---\n!b\nc: 1\n",
+	} {
+		_, err := parseCases(name, []byte(src), noPolicyFile)
+		if err == nil || !strings.Contains(err.Error(), "stands before its value") || len(err.Error()) > 400 {
+			t.Errorf("%s: got %.200v", name, err)
+		}
+	}
+	cases, err := parseCases("c.yaml", []byte(`- {id: !!str a, org: {path: [{type: ROOT, id: r, policies: [FullAWSAccess]}]}, principal: !!map {type: user}, `+
+		`request: {action: !!str "s3:GetObject"}, expected: {decision: ALLOW}}`), noPolicyFile)
+	if err != nil || len(cases) != 1 {
+		t.Errorf("%d cases, %v", len(cases), err)
+	}
+}
+
 func TestLoadCasesMergeKeys(t *testing.T) {
 	const src = `
 one: &one {note: first, expected: {decision: DENY}, request: {action: "s3:GetObject"}, principal: {type: user}}

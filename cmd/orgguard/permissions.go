@@ -29,7 +29,11 @@ var (
 		"organizations:DescribeOrganization", "organizations:ListAccounts", "organizations:ListAccountsForParent",
 		"organizations:ListOrganizationalUnitsForParent", "organizations:ListRoots",
 	}
-	readSCP       = []string{"organizations:DescribePolicy", "organizations:ListPolicies", "organizations:ListTargetsForPolicy"}
+	readSCP = []string{"organizations:DescribePolicy", "organizations:ListPolicies", "organizations:ListTargetsForPolicy"}
+	readUse = []string{"cloudtrail:LookupEvents", "iam:GetAccountAuthorizationDetails"}
+	// checkSCP is for --verify-aws and --validate-aws. A call of --probe needs no
+	// right: AWS says of an explicit deny in an SCP whatever IAM permits.
+	checkSCP      = []string{"access-analyzer:ValidatePolicy", "iam:SimulateCustomPolicy"}
 	readStackSets = []string{"cloudformation:DescribeStackSet", "cloudformation:ListStackInstances"}
 	readBaseline  = []string{
 		"account:ListRegions",
@@ -126,6 +130,19 @@ var grants = map[string]grant{
 			writeStacks, writeResources, writeOrganization, writeLock, takeAway, deleteHistory),
 		member: join(readBaseline, readStacks, writeStacks, writeResources, deleteHistory),
 	},
+	"scp preview": {caller: join(readOrganization, readSCP, checkSCP), member: readUse},
+	// DeletePolicy takes back a policy that was made for a run that is undone, or
+	// whose first wave failed.
+	"scp apply": {
+		caller: join(readOrganization, readSCP, []string{
+			"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:DeletePolicy", "organizations:DetachPolicy",
+			"organizations:TagResource", "organizations:UpdatePolicy",
+		}),
+		member: readUse,
+	},
+	"scp remove": {
+		caller: join(readOrganization, readSCP, []string{"organizations:AttachPolicy", "organizations:DetachPolicy"}), member: readUse,
+	},
 }
 
 // grantFor is what a command needs with a configuration; false when there is no
@@ -134,6 +151,9 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	g, ok := grants[command]
 	if !ok {
 		return grant{}, false
+	}
+	if strings.HasPrefix(command, "scp ") {
+		return g, true // controls do not matter to it
 	}
 	actions, writes := baseline.Actions(cfg)
 	if command == "rollout" {

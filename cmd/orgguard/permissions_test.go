@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,10 +21,13 @@ import (
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/orgs/doctor"
+	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/orgs/spec"
 	"github.com/orgguard/orgguard/orgs/survey"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/preview"
 )
 
 // limited is a role that exists in every account with just the rights of a grant.
@@ -46,6 +51,7 @@ type limitedWorld struct {
 	w        *sim.World
 	cfg      *spec.Config
 	accounts []string
+	last     string // folder of the journal of the last scp command
 }
 
 func newLimitedWorld(t *testing.T, alerts string, change ...func(*sim.Spec)) *limitedWorld {
@@ -295,6 +301,101 @@ func TestARolloutGetsByWithTheRightsItPrints(t *testing.T) {
 		}
 		if refused, _ := lw.audit(); len(refused) > 0 {
 			t.Errorf("the audit after it was refused %v", refused)
+		}
+	}
+}
+
+// scpPolicy denies what the limited role does not need, and spares those that do.
+const scpPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Deny","Action":"config:StopConfigurationRecorder","Resource":"*",` +
+	`"Condition":{"ArnNotLike":{"aws:PrincipalArn":["arn:aws:iam::*:role/stacksets-exec-*","arn:aws:iam::*:role/OrganizationAccountAccessRole"]}}}]}`
+
+// scpRun carries a command on policies out and returns every refusal it met.
+func (lw *limitedWorld) scpRun(command string, args ...string) (refused []string, used map[string]int) {
+	lw.t.Helper()
+	m := writes
+	if command == "scp preview" {
+		m = reads
+	}
+	s := lw.session(m)
+	s.cfg.Organization.AccessRole = limited
+	var out strings.Builder
+	s.out, s.err = &out, &out
+	dir := lw.t.TempDir()
+	file := filepath.Join(dir, "limit.json")
+	if err := os.WriteFile(file, []byte(scpPolicy), 0o600); err != nil {
+		lw.t.Fatal(err)
+	}
+	c := scpPreviewOptions{since: time.Hour, maxPages: 1, targets: []string{"Sandbox"}, policy: file, verify: true, validate: true, format: reports.Table}
+	if command == "scp remove" {
+		c.policy, c.detach, c.verify, c.validate = "", "limit", false, false
+	}
+	var err error
+	if command == "scp preview" {
+		var p preview.Preview
+		p, _, err = runSCPPreview(lw.t.Context(), s, c)
+		for _, check := range p.Checks {
+			refused = append(refused, refusals(check.Text)...)
+		}
+		for _, gap := range slices.Concat(p.Evidence.CloudTrail.Missing, p.Evidence.IAM.Missing) {
+			refused = append(refused, refusals(gap.Reason)...)
+		}
+	} else {
+		c.verify, c.validate = false, false
+		o := scpApplyOptions{change: c, accept: acceptable, yes: true, format: reports.Table, journal: filepath.Join(dir, "journal"), probe: command == "scp apply"}
+		if len(args) > 0 {
+			o.undo, o.journal = args[0], args[1]
+		}
+		err = runSCPApply(lw.t.Context(), s, o)
+		lw.last = o.journal
+	}
+	if err != nil || command == "scp apply" && len(args) == 0 && !strings.Contains(out.String(), "was denied by a service control policy") {
+		lw.t.Errorf("%s: %v\n%s", command, err, out.String())
+	}
+	return append(refused, refusals(out.String())...), s.pool.Used()
+}
+
+func TestSCPCommandsNeedTheRightsTheyPrint(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	lw.grant(everything)
+	if refused, _ := lw.rollout(); len(refused) > 0 { // it enables the policies
+		t.Fatalf("setting up: %v", refused)
+	}
+	used := map[string]map[string]int{"scp preview": {}, "scp apply": {}, "scp remove": {}}
+	run := func(command string, args ...string) {
+		t.Helper()
+		lw.grant(grants[command])
+		refused, calls := lw.scpRun(command, args...)
+		if len(refused) > 0 {
+			t.Errorf("%s was refused %v", command, refused)
+		}
+		for action, n := range calls {
+			used[command][action] += n
+		}
+	}
+	undo := func(command string) {
+		t.Helper()
+		runs, err := journal.List(lw.last)
+		if err != nil || len(runs) == 0 {
+			t.Fatalf("journals in %s: %v, %v", lw.last, runs, err)
+		}
+		run(command, runs[0].Run, lw.last)
+	}
+	run("scp preview")
+	run("scp apply")
+	undo("scp apply")
+	run("scp apply")
+	run("scp remove")
+	undo("scp remove")
+	// An edit is another change; the simulated organization does not ask for the
+	// right to tag when something is made with tags.
+	for command, rarely := range map[string][]string{
+		"scp preview": nil, "scp remove": nil,
+		"scp apply": {"organizations:TagResource", "organizations:UpdatePolicy"},
+	} {
+		for _, action := range slices.Concat(grants[command].caller, grants[command].member) {
+			if used[command][action] == 0 && !slices.Contains(rarely, action) {
+				t.Errorf("%s prints %s and never uses it", command, action)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -40,6 +41,7 @@ type scpPreviewOptions struct {
 	disable               []string
 	format                reports.Format
 	outputs               []string
+	out                   string
 	show                  reports.PreviewOptions
 }
 
@@ -50,29 +52,20 @@ func newSCPPreviewCommand(s streams) *cli.Command {
 		Description: "Exit codes: 0 nothing observed would break; 1 observed use would break, a role that must go on working\n" +
 			"would be locked out, or AWS would not take the policy; 2 bad input; 3 nothing found, but not all could be looked at.\n" +
 			"1 beats 3 here: what was found stands, whatever could not be read.",
-		Flags: []cli.Flag{
+		Flags: append(evidenceFlags(),
 			&cli.StringFlag{Name: "policy", Usage: "the policy's `FILE`"},
 			&cli.StringFlag{Name: "builtin", Usage: "the policy that the configuration makes: `" + builtinPolicy + "`"},
 			&cli.StringSliceFlag{Name: "target", Usage: "attach to, or detach from, this root, OU or account, by id, name or `PATH`; repeatable"},
 			&cli.StringFlag{Name: "replace", Usage: "the policy of this `NAME`, edited: --policy is its new text"},
 			&cli.StringFlag{Name: "detach", Usage: "the policy of this `NAME`, detached from --target"},
 			&cli.StringFlag{Name: "name", Usage: "what a new policy will be called (`NAME`; the file's otherwise)"},
-			&cli.StringFlag{Name: "since", Usage: "how far back to look for use, e.g. 30d or 12h; AWS keeps 90d", Value: "90d"},
-			&cli.StringSliceFlag{Name: "region", Usage: "look for use in this `REGION` (the configuration's otherwise); repeatable"},
-			&cli.BoolFlag{Name: "no-cloudtrail", Usage: "do not look for use"},
-			&cli.BoolFlag{Name: "no-iam", Usage: "do not look at what IAM permits"},
-			&cli.StringFlag{Name: "cache", Usage: "keep what was read of CloudTrail in `FILE`, to go on after a stop and to read only what is new"},
-			&cli.IntFlag{Name: "max-pages", Usage: "read at most `N` pages of 50 events of one lookup", Value: 200},
-			&cli.StringSliceFlag{Name: "break-glass", Usage: "this `ROLE` must not lose anything; repeatable (those of the configuration are known)"},
 			&cli.BoolFlag{Name: "verify-aws", Usage: "ask AWS's own policy simulator the same questions"},
 			&cli.BoolFlag{Name: "validate-aws", Usage: "let IAM Access Analyzer check the policy"},
-			&cli.IntFlag{Name: "max-characters", Usage: "the size quota, where yours is not the known one"},
-			&cli.IntFlag{Name: "max-attached", Usage: "the quota of policies on one target, where yours is not the known one"},
-			&cli.StringSliceFlag{Name: "disable", Usage: "leave this lint `RULE` out; repeatable"},
 			formatFlag(reports.PreviewFormats()),
 			&cli.StringSliceFlag{Name: "output", Usage: "write the preview to `FILE` too, in the format of its ending (.json, .md, .html, .txt); repeatable"},
+			&cli.StringFlag{Name: "out", Usage: "save the preview to `FILE`, for scp apply --preview or scp remove --preview"},
 			&cli.BoolFlag{Name: "all", Usage: "list every account"},
-		},
+		),
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
@@ -84,8 +77,11 @@ func newSCPPreviewCommand(s streams) *cli.Command {
 			}
 			toStdout := len(o.outputs) == 0 || c.IsSet("format")
 			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
-				p, err := runSCPPreview(ctx, s, o)
+				p, in, err := runSCPPreview(ctx, s, o)
 				if err != nil {
+					return err
+				}
+				if err := s.savePreview(in, p, o.out); err != nil {
 					return err
 				}
 				if err := s.deliverPreview(p, o, toStdout); err != nil {
@@ -97,13 +93,28 @@ func newSCPPreviewCommand(s streams) *cli.Command {
 	}
 }
 
+// evidenceFlags say what a change to a policy is judged by.
+func evidenceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "since", Usage: "how far back to look for use, e.g. 30d or 12h; AWS keeps 90d", Value: "90d"},
+		&cli.StringSliceFlag{Name: "region", Usage: "look for use in this `REGION` (the configuration's otherwise); repeatable"},
+		&cli.BoolFlag{Name: "no-cloudtrail", Usage: "do not look for use"},
+		&cli.BoolFlag{Name: "no-iam", Usage: "do not look at what IAM permits"},
+		&cli.StringFlag{Name: "cache", Usage: "keep what was read of CloudTrail in `FILE`, to go on after a stop and to read only what is new"},
+		&cli.IntFlag{Name: "max-pages", Usage: "read at most `N` pages of 50 events of one lookup", Value: 200},
+		&cli.StringSliceFlag{Name: "break-glass", Usage: "this `ROLE` must not lose anything; repeatable (those of the configuration are known)"},
+		&cli.IntFlag{Name: "max-characters", Usage: "the size quota, where yours is not the known one"},
+		&cli.IntFlag{Name: "max-attached", Usage: "the quota of policies on one target, where yours is not the known one"},
+		&cli.StringSliceFlag{Name: "disable", Usage: "leave this lint `RULE` out; repeatable"},
+	}
+}
+
 // readPreviewOptions reads and checks the flags.
 func readPreviewOptions(c *cli.Context) (scpPreviewOptions, error) {
 	o := scpPreviewOptions{
 		policy: c.String("policy"), builtin: c.String("builtin"), name: c.String("name"), replace: c.String("replace"), detach: c.String("detach"),
-		targets: c.StringSlice("target"), noCloudTrail: c.Bool("no-cloudtrail"), noIAM: c.Bool("no-iam"), regions: c.StringSlice("region"),
-		cache: c.String("cache"), maxPages: c.Int("max-pages"), breakGlass: c.StringSlice("break-glass"), verify: c.Bool("verify-aws"), validate: c.Bool("validate-aws"),
-		outputs: c.StringSlice("output"), show: reports.PreviewOptions{All: c.Bool("all")},
+		targets: c.StringSlice("target"), verify: c.Bool("verify-aws"), validate: c.Bool("validate-aws"),
+		outputs: c.StringSlice("output"), out: c.String("out"), show: reports.PreviewOptions{All: c.Bool("all")},
 	}
 	var err error
 	if o.format, err = formatAmong(c.String("format"), "a preview", reports.PreviewFormats()); err != nil {
@@ -112,24 +123,38 @@ func readPreviewOptions(c *cli.Context) (scpPreviewOptions, error) {
 	if _, err := previewOutputs(o.outputs); err != nil {
 		return o, err
 	}
-	if o.since, err = parseSince(c.String("since")); err != nil {
+	if err := checkFolder("out", o.out); err != nil {
 		return o, err
+	}
+	if err := readEvidenceOptions(c, &o); err != nil {
+		return o, err
+	}
+	return o, o.check()
+}
+
+// readEvidenceOptions reads the flags of evidenceFlags.
+func readEvidenceOptions(c *cli.Context, o *scpPreviewOptions) error {
+	o.noCloudTrail, o.noIAM, o.regions, o.cache = c.Bool("no-cloudtrail"), c.Bool("no-iam"), c.StringSlice("region"), c.String("cache")
+	o.maxPages, o.breakGlass = c.Int("max-pages"), c.StringSlice("break-glass")
+	var err error
+	if o.since, err = parseSince(c.String("since")); err != nil {
+		return err
 	}
 	lint, err := lintOptions(c.StringSlice("disable"), c.Int("max-characters"))
 	if err != nil {
-		return o, err
+		return err
 	}
 	o.disable, o.limits = lint.Disable, lint.Limits
 	switch n := c.Int("max-attached"); {
 	case n < 0:
-		return o, usage("--max-attached %d: want a positive number", n)
+		return usage("--max-attached %d: want a positive number", n)
 	case n > 0:
 		o.limits.PoliciesPerNode = scp.Limit{Value: n, Source: "--max-attached", Date: "as given"}
 	}
 	if o.maxPages < 1 {
-		return o, usage("--max-pages %d: want a positive number", o.maxPages)
+		return usage("--max-pages %d: want a positive number", o.maxPages)
 	}
-	return o, o.check()
+	return nil
 }
 
 // check refuses combinations that mean nothing.
@@ -177,34 +202,34 @@ func parseSince(text string) (time.Duration, error) {
 }
 
 // runSCPPreview reads what the preview needs and makes it.
-func runSCPPreview(ctx context.Context, s *session, o scpPreviewOptions) (preview.Preview, error) {
+func runSCPPreview(ctx context.Context, s *session, o scpPreviewOptions) (preview.Preview, preview.Input, error) {
 	in, err := s.previewInput(ctx, o)
 	if err != nil {
-		return preview.Preview{}, previewError(err)
+		return preview.Preview{}, in, previewError(err)
 	}
 	accounts, err := preview.Reached(in)
 	if err != nil {
-		return preview.Preview{}, previewError(err)
+		return preview.Preview{}, in, previewError(err)
 	}
 	if !o.noIAM {
 		s.readIAM(ctx, &in, accounts)
 	}
 	if !o.noCloudTrail {
 		if err := s.readUse(ctx, &in, accounts, o); err != nil {
-			return preview.Preview{}, err
+			return preview.Preview{}, in, err
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return preview.Preview{}, err
+		return preview.Preview{}, in, err
 	}
 	p, err := preview.New(in)
 	if err != nil {
-		return preview.Preview{}, previewError(err)
+		return preview.Preview{}, in, previewError(err)
 	}
 	if o.verify {
 		questions, err := preview.Questions(in)
 		if err != nil {
-			return preview.Preview{}, previewError(err)
+			return preview.Preview{}, in, previewError(err)
 		}
 		p.Checks = append(p.Checks, preview.VerifyAWS(ctx, s.pool, s.org, questions))
 	}
@@ -212,7 +237,23 @@ func runSCPPreview(ctx context.Context, s *session, o scpPreviewOptions) (previe
 		p.Checks = append(p.Checks, preview.ValidateAWS(ctx, s.pool, s.org.Partition.GlobalRegion, in.Change.Source)...)
 	}
 	p.Settle()
-	return p, nil
+	return p, in, nil
+}
+
+// savePreview keeps a preview to be carried out as it is.
+func (s *session) savePreview(in preview.Input, p preview.Preview, file string) error {
+	if file == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(preview.Save(in, p), "", "  ")
+	if err != nil {
+		return fmt.Errorf("save the preview: %w", err)
+	}
+	if err := writeFile(file, append(b, '\n')); err != nil {
+		return err
+	}
+	s.note("wrote %s", file)
+	return nil
 }
 
 // previewError tells a mistake of the person who typed from trouble with AWS.
@@ -228,18 +269,12 @@ func previewError(err error) error {
 
 // previewInput reads the tree's policies and makes the change of the flags.
 func (s *session) previewInput(ctx context.Context, o scpPreviewOptions) (preview.Input, error) {
-	now := s.now().UTC()
-	in := preview.Input{
-		Org: s.org, Limits: o.limits, Lint: scp.LintOptions{Disable: o.disable}, GeneratedAt: now, ToolVersion: version,
-		Regions: s.base.Regions, Command: s.previewCommand(o), Notes: []string{},
-	}
-	breakGlass := slices.Concat(s.cfg.SCP.ProtectConfig.BreakGlassRoles, o.breakGlass)
-	in.Guards = preview.DefaultGuards(s.cfg.Organization.AccessRole, grants["rollout"].member, breakGlass)
+	in := s.emptyInput(o)
 	source, err := s.previewSource(o)
 	if err != nil {
 		return in, err
 	}
-	if in.Attached, err = preview.ReadAttachments(ctx, s.pool, s.org, now); err != nil {
+	if in.Attached, err = preview.ReadAttachments(ctx, s.pool, s.org, in.GeneratedAt); err != nil {
 		return in, err
 	}
 	if in.Change, err = s.previewChange(in.Attached, o, source); err != nil {
@@ -259,6 +294,31 @@ func (s *session) previewInput(ctx context.Context, o scpPreviewOptions) (previe
 		}
 	}
 	return in, nil
+}
+
+// emptyInput is an input before anything was read.
+func (s *session) emptyInput(o scpPreviewOptions) preview.Input {
+	return preview.Input{
+		Org: s.org, Limits: o.limits, Lint: scp.LintOptions{Disable: o.disable}, GeneratedAt: s.now().UTC(), ToolVersion: version,
+		Regions: s.base.Regions, Command: s.previewCommand(o), Notes: []string{}, Guards: s.guards(o.breakGlass),
+	}
+}
+
+// guards are the roles that must go on working.
+func (s *session) guards(breakGlass []string) []preview.Guard {
+	all := slices.Concat(s.cfg.SCP.ProtectConfig.BreakGlassRoles, breakGlass)
+	return preview.DefaultGuards(s.cfg.Organization.AccessRole, grants["rollout"].member, all)
+}
+
+// inputOf reads the tree's policies for a change that is known already.
+func (s *session) inputOf(ctx context.Context, o scpPreviewOptions, c preview.Change) (preview.Input, error) {
+	in := s.emptyInput(o)
+	in.Change = c
+	var err error
+	if in.Attached, err = preview.ReadAttachments(ctx, s.pool, s.org, in.GeneratedAt); err != nil {
+		return in, err
+	}
+	return in, in.Attached.ReadDocuments(ctx, s.pool, s.org, c)
 }
 
 // sameJSON compares two documents by what they say.

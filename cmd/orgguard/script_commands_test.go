@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/reports"
 )
 
@@ -30,6 +31,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"document": cmdDocument,
 	"sandbox":  cmdSandbox,
 	"longest":  cmdLongest,
+	"lastrun":  cmdLastRun,
 }
 
 // cmdExits runs a program and holds it to its exit code: exits 3 orgguard audit.
@@ -240,4 +242,18 @@ func cmdLongest(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s: a line of %d characters: %s", args[1], n, line)
 		}
 	}
+}
+
+// cmdLastRun puts the id of the newest run of which a folder has a journal into
+// $RUN: lastrun .orgguard/journal.
+func cmdLastRun(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lastrun folder")
+	}
+	runs, err := journal.List(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(runs) == 0 || runs[0].Problem != "" {
+		ts.Fatalf("journals in %s: %+v", args[0], runs)
+	}
+	ts.Setenv("RUN", runs[0].Run)
 }

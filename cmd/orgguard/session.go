@@ -32,6 +32,8 @@ type session struct {
 	guard *protect.Guard // nil when scp-protect-config is off
 	world *sim.World     // the simulated organization; nil on AWS
 	now   func() time.Time
+	aws   aws.Config
+	mode  mode
 }
 
 // workers is how many resources are looked at at once. Requests on the wire have
@@ -73,8 +75,14 @@ func connectable(g globals, st streams) (*session, error) {
 
 // newPool finds out who is calling.
 func (s *session) newPool(ctx context.Context, cfg aws.Config, m mode) (*access.Pool, error) {
-	return access.New(ctx, cfg, access.Options{
-		Role: s.cfg.Organization.AccessRole, ExternalID: s.cfg.Organization.ExternalID, ReadOnly: m == reads, InFlight: s.concurrency,
+	s.aws, s.mode = cfg, m
+	return s.poolOf(ctx, s.cfg.Organization.AccessRole)
+}
+
+// poolOf is a pool that assumes a role in the accounts.
+func (s *session) poolOf(ctx context.Context, role string) (*access.Pool, error) {
+	return access.New(ctx, s.aws, access.Options{
+		Role: role, ExternalID: s.cfg.Organization.ExternalID, ReadOnly: s.mode == reads, InFlight: s.concurrency,
 		// An endpoint of one's own has no rates of AWS's to keep.
 		NoRateLimits: s.world != nil || os.Getenv("AWS_ENDPOINT_URL") != "",
 	})

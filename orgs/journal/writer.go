@@ -44,6 +44,7 @@ type Journal struct {
 	mu     sync.Mutex
 	f      *os.File
 	lock   *flock.Flock
+	dir    string
 	run    string
 	header Header
 	seq    int
@@ -62,7 +63,7 @@ func Create(dir string, h Header, now func() time.Time) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{lock: lock, header: h, run: newRun(now()), now: now}
+	j := &Journal{lock: lock, dir: dir, header: h, run: newRun(now()), now: now}
 	name, err := file(dir, j.run)
 	if err == nil {
 		j.f, err = os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -90,7 +91,7 @@ func Continue(dir, run string, h Header, now func() time.Time) (*Journal, Log, e
 	if err != nil {
 		return nil, Log{}, err
 	}
-	j := &Journal{lock: lock, header: h, run: run, now: now}
+	j := &Journal{lock: lock, dir: dir, header: h, run: run, now: now}
 	l, err := Read(dir, run)
 	if err == nil && l.Header().Organization != h.Organization {
 		err = fmt.Errorf("run %s wrote to organization %s and this is %s", run, l.Header().Organization, h.Organization)
@@ -156,6 +157,9 @@ func syncDir(dir string) error {
 
 // Run is the run's id.
 func (j *Journal) Run() string { return j.run }
+
+// Dir is the folder it is in.
+func (j *Journal) Dir() string { return j.dir }
 
 // append writes an entry and waits until the disk has it.
 func (j *Journal) append(e Entry) error {

@@ -77,15 +77,7 @@ func newWorld(in *Input) (*world, error) {
 // documents parses what is there and what would be.
 func (w *world) documents() error {
 	c := w.in.Change
-	w.before = side{on: map[string][]string{}, docs: map[string]scp.Policy{}}
-	for id, p := range w.in.Attached.Policies {
-		if p.Document != nil {
-			w.before.docs[id] = scp.Policy{ID: id, Name: p.Name, Document: p.Document}
-		}
-	}
-	for node, ids := range w.in.Attached.On {
-		w.before.on[node] = slices.Clone(ids)
-	}
+	w.before = sideOf(w.in.Attached)
 	if w.in.Org.SCPStatus != orgs.PolicyTypeEnabled {
 		w.enable()
 	}
@@ -120,6 +112,20 @@ func (w *world) documents() error {
 	w.doc = doc
 	w.after.docs[w.id] = scp.Policy{ID: w.id, Name: c.Name, Document: doc}
 	return nil
+}
+
+// sideOf is a snapshot as a side.
+func sideOf(a Attachments) side {
+	s := side{on: map[string][]string{}, docs: map[string]scp.Policy{}}
+	for id, p := range a.Policies {
+		if p.Document != nil {
+			s.docs[id] = scp.Policy{ID: id, Name: p.Name, Document: p.Document}
+		}
+	}
+	for node, ids := range a.On {
+		s.on[node] = slices.Clone(ids)
+	}
+	return s
 }
 
 // enable is what enabling the policy type does: FullAWSAccess everywhere.

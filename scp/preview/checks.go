@@ -175,3 +175,6 @@ func (e *engine) guardrails() []string {
 	}
 	return sortedKeys(seen)
 }
+
+// PoliciesPerNode is how many policies AWS lets attach to one target.
+func PoliciesPerNode(l scp.Limits) int { return limitsOf(l).PoliciesPerNode.Value }

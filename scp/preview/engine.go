@@ -23,6 +23,7 @@ type engine struct {
 	arns   map[string][]string // resource ARNs by action
 	scopes map[string][]string // resource patterns by action
 	used   map[string]bool     // account, principal and action that were seen
+	every  bool                // all needs of guarded roles are asked about, and not only those the change is about
 
 	alreadyDenied int
 }

@@ -109,7 +109,7 @@ func (e *engine) guardIn(c *GuardCheck, g *group, a orgs.Account, role Identity,
 
 // touches says whether any changed statement is about an action.
 func (e *engine) touches(action string) bool {
-	return slices.ContainsFunc(e.tried, func(t trial) bool { return t.about(action) })
+	return e.every || slices.ContainsFunc(e.tried, func(t trial) bool { return t.about(action) })
 }
 
 // globalServices are those whose requests all go to one Region of the partition.

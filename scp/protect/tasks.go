@@ -110,11 +110,12 @@ func (w *writer) enable(ctx context.Context) error {
 	}
 }
 
-const description = "orgguard: keeps AWS Config, and the alerts about it, from being switched off"
+// Description is the policy's in AWS Organizations.
+const Description = "orgguard: keeps AWS Config, and the alerts about it, from being switched off"
 
 func (w *writer) create(ctx context.Context, policy []byte) error {
 	out, err := w.pool.Organizations.CreatePolicy(ctx, &organizations.CreatePolicyInput{
-		Name: aws.String(PolicyName), Description: aws.String(description), Type: types.PolicyTypeServiceControlPolicy,
+		Name: aws.String(PolicyName), Description: aws.String(Description), Type: types.PolicyTypeServiceControlPolicy,
 		Content: aws.String(string(policy)), Tags: []types.Tag{{Key: aws.String("managed-by"), Value: aws.String("orgguard")}},
 	}, w.at.Organizations)
 	if err != nil {
@@ -126,7 +127,7 @@ func (w *writer) create(ctx context.Context, policy []byte) error {
 
 func (w *writer) update(ctx context.Context, policy []byte) error {
 	if _, err := w.pool.Organizations.UpdatePolicy(ctx, &organizations.UpdatePolicyInput{
-		PolicyId: aws.String(w.id), Content: aws.String(string(policy)), Description: aws.String(description),
+		PolicyId: aws.String(w.id), Content: aws.String(string(policy)), Description: aws.String(Description),
 	}, w.at.Organizations); err != nil {
 		return explain("update policy "+PolicyName, err)
 	}
