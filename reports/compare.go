@@ -62,7 +62,7 @@ func Compare(before, after Audit) Diff {
 	add := func(id string, f finding.Finding, old *finding.Finding, c finding.Change) {
 		f.Change = c
 		d.Findings = append(d.Findings, Changed{id, f, old})
-		*d.Changes.at(c)++
+		*d.Changes.At(c)++
 	}
 	for i, id := range Identify(after.Findings) {
 		f := after.Findings[i]
@@ -133,24 +133,14 @@ func changeOf(old finding.Finding, known bool, f finding.Finding) finding.Change
 	return finding.Open
 }
 
-// sight is where an audit looked.
+// sight is where an audit looked, and where it could not.
 type sight struct {
-	controls, accounts, regions map[string]bool // nil: everywhere
-	blind                       map[[3]string]bool
+	scope Scope
+	blind map[[3]string]bool
 }
 
 func newSight(a Audit) sight {
-	set := func(list []string) map[string]bool {
-		if len(list) == 0 {
-			return nil
-		}
-		m := map[string]bool{}
-		for _, x := range list {
-			m[x] = true
-		}
-		return m
-	}
-	s := sight{set(a.Scope.Controls), set(a.Scope.Accounts), set(a.Scope.Regions), map[[3]string]bool{}}
+	s := sight{a.Scope, map[[3]string]bool{}}
 	for _, f := range a.Findings {
 		// An account that is excluded or suspended has one finding without a
 		// resource, as one has that could not be entered.
@@ -163,7 +153,5 @@ func newSight(a Audit) sight {
 
 // covers says whether the audit would have found this again.
 func (s sight) covers(f finding.Finding) bool {
-	in := func(m map[string]bool, v string) bool { return m == nil || m[v] }
-	return in(s.controls, f.Control) && in(s.accounts, f.Account) && in(s.regions, f.Region) &&
-		!s.blind[[3]string{f.Account, f.Region, f.Control}] && !s.blind[[3]string{f.Account, finding.Global, f.Control}]
+	return s.scope.Covers(f) && !s.blind[[3]string{f.Account, f.Region, f.Control}] && !s.blind[[3]string{f.Account, finding.Global, f.Control}]
 }

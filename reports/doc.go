@@ -20,6 +20,9 @@
 //	asff      for AWS Security Hub
 //	ocsf      for data lakes and SIEMs
 //
+// Comparisons, lists of runs and lifetimes of findings are written as table and json
+// (runs.go); reports/history keeps the runs.
+//
 // Account names, OU names, resource names, tags and the texts of AWS's errors are
 // hostile input: others chose them. Each format says in its file how it defuses
 // them; Safe is what all formats for people's eyes begin with.

@@ -2,7 +2,7 @@ package reports
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,37 +17,34 @@ import (
 // ResultSchema names the JSON format of the result of a rollout.
 const ResultSchema = "orgguard.dev/result/v1"
 
-// The published JSON Schemas of what this package writes as JSON.
-var (
-	//go:embed schema/audit-v1.json
-	auditSchemaJSON []byte
-	//go:embed schema/plan-v1.json
-	planSchemaJSON []byte
-	//go:embed schema/result-v1.json
-	resultSchemaJSON []byte
-	//go:embed schema/doctor-v1.json
-	doctorSchemaJSON []byte
-	//go:embed schema/scp-preview-v1.json
-	previewSchemaJSON []byte
-)
+//go:embed schema/*.json
+var schemaFiles embed.FS
+
+// schemas are the published JSON Schemas of what this package writes as JSON, by the
+// names that stand in the "schema" members of documents.
+var schemas = []struct{ name, file string }{
+	{AuditSchema, "audit-v1"},
+	{plan.Schema, "plan-v1"},
+	{ResultSchema, "result-v1"},
+	{doctor.Schema, "doctor-v1"},
+	{preview.Schema, "scp-preview-v1"},
+	{RunsSchema, "runs-v1"},
+	{TrendSchema, "trend-v1"},
+	{LifetimesSchema, "lifetimes-v1"},
+	{DiffSchema, "diff-v1"},
+}
 
 // JSONSchema returns the published JSON Schema of a format that is named in the
-// "schema" member of a document: AuditSchema, plan.Schema, ResultSchema,
-// doctor.Schema or preview.Schema.
+// "schema" member of a document: AuditSchema, plan.Schema and so on.
 func JSONSchema(schema string) ([]byte, error) {
-	switch schema {
-	case AuditSchema:
-		return bytes.Clone(auditSchemaJSON), nil
-	case plan.Schema:
-		return bytes.Clone(planSchemaJSON), nil
-	case doctor.Schema:
-		return bytes.Clone(doctorSchemaJSON), nil
-	case ResultSchema:
-		return bytes.Clone(resultSchemaJSON), nil
-	case preview.Schema:
-		return bytes.Clone(previewSchemaJSON), nil
+	names := make([]string, len(schemas))
+	for i, s := range schemas {
+		if s.name == schema {
+			return schemaFiles.ReadFile("schema/" + s.file + ".json")
+		}
+		names[i] = s.name
 	}
-	return nil, fmt.Errorf("unknown schema %q; there are %s, %s, %s, %s and %s", schema, AuditSchema, plan.Schema, ResultSchema, doctor.Schema, preview.Schema)
+	return nil, fmt.Errorf("unknown schema %q; there are %s", schema, enumerate(names))
 }
 
 func jsonAudit(w io.Writer, _ Style, a Audit) error { return writeJSON(w, a) }

@@ -93,41 +93,47 @@ func TestTheSchemasKnowEveryMember(t *testing.T) {
 		{doctor.Schema, []string{"properties", "summary"}, reflect.TypeFor[doctor.Summary](), nil},
 		{doctor.Schema, []string{"$defs", "check"}, reflect.TypeFor[doctor.Check](), nil},
 	} {
-		b, err := JSONSchema(tt.schema)
-		if err != nil {
-			t.Fatal(err)
+		memberTest(t, tt.schema, tt.path, tt.typ, tt.extra)
+	}
+}
+
+// memberTest holds a part of a schema to a Go type.
+func memberTest(t *testing.T, schema string, path []string, typ reflect.Type, extra []string) {
+	t.Helper()
+	b, err := JSONSchema(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var node map[string]any
+	if err := json.Unmarshal(b, &node); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range path {
+		node = node[step].(map[string]any)
+	}
+	always, sometimes := slices.Clone(extra), []string(nil)
+	for i := range typ.NumField() {
+		name, opts, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		switch {
+		case name == "-":
+		case strings.Contains(opts, "omit"):
+			sometimes = append(sometimes, name)
+		default:
+			always = append(always, name)
 		}
-		var node map[string]any
-		if err := json.Unmarshal(b, &node); err != nil {
-			t.Fatal(err)
-		}
-		for _, step := range tt.path {
-			node = node[step].(map[string]any)
-		}
-		always, sometimes := slices.Clone(tt.extra), []string(nil)
-		for i := range tt.typ.NumField() {
-			name, opts, _ := strings.Cut(tt.typ.Field(i).Tag.Get("json"), ",")
-			switch {
-			case name == "-":
-			case strings.Contains(opts, "omit"):
-				sometimes = append(sometimes, name)
-			default:
-				always = append(always, name)
-			}
-		}
-		var known, required []string
-		for name := range node["properties"].(map[string]any) {
-			known = append(known, name)
-		}
-		for _, name := range node["required"].([]any) {
-			required = append(required, name.(string))
-		}
-		if diff := cmp.Diff(unique(append(slices.Clone(always), sometimes...)), unique(known)); diff != "" {
-			t.Errorf("%s %v: members (-Go +schema):\n%s", tt.schema, tt.path, diff)
-		}
-		if diff := cmp.Diff(unique(always), unique(required)); diff != "" {
-			t.Errorf("%s %v: required (-Go +schema):\n%s", tt.schema, tt.path, diff)
-		}
+	}
+	var known, required []string
+	for name := range node["properties"].(map[string]any) {
+		known = append(known, name)
+	}
+	for _, name := range node["required"].([]any) {
+		required = append(required, name.(string))
+	}
+	if diff := cmp.Diff(unique(append(slices.Clone(always), sometimes...)), unique(known)); diff != "" {
+		t.Errorf("%s %v: members (-Go +schema):\n%s", schema, path, diff)
+	}
+	if diff := cmp.Diff(unique(always), unique(required)); diff != "" {
+		t.Errorf("%s %v: required (-Go +schema):\n%s", schema, path, diff)
 	}
 }
 

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"slices"
 	"time"
 
 	"github.com/orgguard/orgguard/orgs/finding"
@@ -53,12 +54,20 @@ type Audit struct {
 
 // Scope is what an audit looked at.
 type Scope struct {
+	// Narrowed says that this is less than the configuration asks for.
+	Narrowed bool `json:"narrowed,omitempty"`
 	// Controls are the controls; none where nobody wrote them down.
 	Controls []string `json:"controls,omitempty"`
 	// Accounts are the numbers of the accounts, and Regions the Regions, when an
 	// audit was narrowed to some.
 	Accounts []string `json:"accounts,omitempty"`
 	Regions  []string `json:"regions,omitempty"`
+}
+
+// Covers says whether the audit looked where a finding is.
+func (s Scope) Covers(f finding.Finding) bool {
+	in := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+	return in(s.Controls, f.Control) && in(s.Accounts, f.Account) && in(s.Regions, f.Region)
 }
 
 // Shard is one of the parts that an audit was cut into, by account.
@@ -99,9 +108,10 @@ type Tally struct {
 }
 
 // Of is the count of a change.
-func (t *Tally) Of(c finding.Change) int { return *t.at(c) }
+func (t *Tally) Of(c finding.Change) int { return *t.At(c) }
 
-func (t *Tally) at(c finding.Change) *int {
+// At is where a change is counted.
+func (t *Tally) At(c finding.Change) *int {
 	switch c {
 	case finding.New:
 		return &t.New
@@ -119,9 +129,10 @@ func (t *Tally) at(c finding.Change) *int {
 
 // Run is an audit in numbers: a line of a list, a point of a trend.
 type Run struct {
-	Run         int64     `json:"run"` // its number in the history
-	GeneratedAt time.Time `json:"generated_at"`
-	ToolVersion string    `json:"tool_version"`
+	Run          int64     `json:"run"` // its number in the history
+	GeneratedAt  time.Time `json:"generated_at"`
+	ToolVersion  string    `json:"tool_version"`
+	Organization string    `json:"organization"`
 	// Narrowed says that it was about a part of the organization only.
 	Narrowed    bool            `json:"narrowed,omitempty"`
 	Interrupted bool            `json:"interrupted,omitempty"`

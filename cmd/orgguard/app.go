@@ -78,6 +78,7 @@ func readGlobals(c *cli.Context) (globals, error) {
 func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
 		newDoctorCommand(s), newAuditCommand(s), newPlanCommand(s), newRolloutCommand(s), newUndoCommand(s), newTeardownCommand(s), newControlsCommand(s), newAlertsCommand(s), newRenderCommand(s),
+		newReportCommand(s),
 		newSCPCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
 	}
 	for _, c := range commands {
@@ -127,8 +128,14 @@ func finish(c *cli.Command) {
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		// The flag library silently ignores flags after a positional
-		// argument; no command takes one.
-		if ctx.NArg() > 0 {
+		// argument. So no command takes one, but those that take files, and
+		// they take nothing after them that looks like a flag.
+		for _, arg := range ctx.Args().Slice() {
+			if c.ArgsUsage != "" && strings.HasPrefix(arg, "-") && arg != "-" {
+				return usage("%s: flags go before the files: %q (it would have been ignored; a file of that name is ./%s)", c.HelpName, arg, arg)
+			}
+		}
+		if ctx.NArg() > 0 && c.ArgsUsage == "" {
 			return usage("%s takes no arguments, only flags: %q (what follows it would have been ignored)", c.HelpName, ctx.Args().First())
 		}
 		for _, name := range needed {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/reports/history"
 	"github.com/orgguard/orgguard/scp/protect"
 )
 
@@ -31,35 +33,48 @@ type auditOptions struct {
 	all     bool
 	filter  baseline.Filter
 	tags    []orgs.Tag // accounts must have all of them
+	shard   shard      // the part of the accounts to look at
+
+	toStdout bool
+	failOn   failOn
+	history  string // file; "" for none
+	keep     history.Keep
+	at       time.Time // of the report; zero for now
 }
 
 func newAuditCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:  "audit",
 		Usage: "compare every account × Region with the baseline and the SCP, and print the drift report",
-		Flags: []cli.Flag{
-			formatFlag(reports.Formats()),
-			&cli.StringSliceFlag{Name: "output", Usage: "write the report to `FILE` too, in the format of its ending (" + listEndings(", ") + "); repeatable"},
+		Flags: append([]cli.Flag{
+			formatFlag(reports.Formats()), outputFlag(),
 			&cli.BoolFlag{Name: "all", Usage: "list what is in sync and what does not apply as well"},
 			&cli.StringSliceFlag{Name: "control", Usage: "only this control, by `ID`; repeatable"},
 			&cli.StringSliceFlag{Name: "account", Usage: "only this account, by number or `NAME`; repeatable"},
 			&cli.StringSliceFlag{Name: "ou", Usage: "only accounts below this OU, by id, name or `PATH`; repeatable"},
 			&cli.StringSliceFlag{Name: "tag", Usage: "only accounts with this tag, as `KEY=VALUE` or KEY; several must all match"},
 			&cli.StringSliceFlag{Name: "region", Usage: "only this `REGION`, or global; repeatable"},
-		},
+			&cli.StringFlag{Name: "shard", Usage: "look at part `I/N` of the accounts; orgguard report merge puts the parts together"},
+			generatedAtFlag(),
+		}, keepingFlags()...),
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
 				return err
 			}
-			o := auditOptions{outputs: c.StringSlice("output"), all: c.Bool("all"), filter: baseline.Filter{
-				Controls: c.StringSlice("control"), Accounts: c.StringSlice("account"), OUs: c.StringSlice("ou"), Regions: c.StringSlice("region"),
-			}}
-			if o.format, err = reports.ParseFormat(c.String("format")); err != nil {
-				return badInput(err)
-			}
-			if _, err := outputFormats(o.outputs); err != nil {
+			o, err := readDelivery(c)
+			if err != nil {
 				return err
+			}
+			o.all = c.Bool("all")
+			o.filter = baseline.Filter{
+				Controls: c.StringSlice("control"), Accounts: c.StringSlice("account"), OUs: c.StringSlice("ou"), Regions: c.StringSlice("region"),
+			}
+			if o.shard, err = parseShard(c.String("shard")); err != nil {
+				return err
+			}
+			if o.shard.of > 0 && o.history != "" {
+				return usage("--shard looks at a part, and a history wants whole audits: give --history to orgguard report merge")
 			}
 			for _, text := range c.StringSlice("tag") {
 				tag, err := orgs.ParseTag(text)
@@ -68,16 +83,15 @@ func newAuditCommand(s streams) *cli.Command {
 				}
 				o.tags = append(o.tags, tag)
 			}
-			toStdout := len(o.outputs) == 0 || c.IsSet("format")
 			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
+				if !o.at.IsZero() {
+					s.now = func() time.Time { return o.at }
+				}
 				a, err := runAudit(ctx, s, o)
 				if err != nil {
 					return err
 				}
-				if err := s.deliver(a, o, toStdout); err != nil {
-					return err
-				}
-				return status(auditCode(a))
+				return s.conclude(ctx, a, o)
 			})
 		},
 	}
@@ -93,11 +107,11 @@ func formatFlag(formats []reports.Format) *cli.StringFlag {
 }
 
 // auditCode is the exit code of a report.
-func auditCode(a reports.Audit) int {
+func auditCode(a reports.Audit, f failOn) int {
 	switch {
 	case a.Interrupted || a.Summary.NotAssessed > 0:
 		return exitIncomplete
-	case a.Summary.Drift > 0:
+	case f.fails(a):
 		return exitDrift
 	}
 	return exitOK
@@ -110,16 +124,23 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	if o.filter, err = s.withTags(ctx, o.filter, o.tags); err != nil {
 		return reports.Audit{}, err
 	}
-	base, scpToo, err := splitControls(s, o.filter)
+	cut, err := s.cut(o.shard, o.filter)
 	if err != nil {
 		return reports.Audit{}, badInput(err)
 	}
-	looked, err := s.look(ctx, o, base, scpToo)
+	base, scpToo, err := splitControls(s, cut.narrow(o.filter))
+	if err != nil {
+		return reports.Audit{}, badInput(err)
+	}
+	if cut.empty() {
+		base = nil
+	}
+	looked, err := s.look(ctx, o, cut, base, scpToo)
 	if err != nil {
 		return reports.Audit{}, badInput(err)
 	}
 	spent := baseline.Exempt(s.cfg.Audit.Exemptions, s.org, looked.Findings, s.now())
-	if !o.filter.IsZero() {
+	if !o.filter.IsZero() || o.shard.of > 0 {
 		spent = nil // they may cover drift elsewhere
 	}
 	for _, e := range spent {
@@ -129,12 +150,14 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	for _, n := range s.base.Notes {
 		s.note("%s", n)
 	}
-	return s.auditOf(looked, o, ctx.Err() != nil), nil
+	a := s.auditOf(looked, o, ctx.Err() != nil)
+	a.Shard = cut.report()
+	return a, nil
 }
 
 // look looks at the accounts and at the SCP, side by side. base is nil when no
 // control of the baseline is asked for.
-func (s *session) look(ctx context.Context, o auditOptions, base *baseline.Filter, scpToo bool) (baseline.Audit, error) {
+func (s *session) look(ctx context.Context, o auditOptions, c cut, base *baseline.Filter, scpToo bool) (baseline.Audit, error) {
 	var looked baseline.Audit
 	var guarded []finding.Finding
 	var g errgroup.Group
@@ -155,6 +178,8 @@ func (s *session) look(ctx context.Context, o auditOptions, base *baseline.Filte
 	if err := g.Wait(); err != nil {
 		return looked, err
 	}
+	// It is told for all accounts together, as it is without parts.
+	guarded = slices.DeleteFunc(guarded, func(f finding.Finding) bool { return !c.holds(f.Account) })
 	looked.Findings = append(looked.Findings, guarded...)
 	return looked, nil
 }
@@ -236,9 +261,11 @@ func (s *session) guardFindings(ctx context.Context, f baseline.Filter) ([]findi
 		if err != nil {
 			return nil, err
 		}
-		accounts = slices.DeleteFunc(slices.Clone(accounts), func(a orgs.Selected) bool {
-			return !slices.ContainsFunc(chosen, func(c orgs.Selected) bool { return c.ID == a.ID })
-		})
+		wanted := make(map[orgs.AccountID]bool, len(chosen))
+		for _, a := range chosen {
+			wanted[a.ID] = true
+		}
+		accounts = slices.DeleteFunc(slices.Clone(accounts), func(a orgs.Selected) bool { return !wanted[a.ID] })
 	}
 	state, err := protect.Observe(ctx, s.pool, s.org)
 	return s.guard.Findings(state, err, accounts), nil
@@ -274,7 +301,7 @@ func (s *session) auditOf(looked baseline.Audit, o auditOptions, interrupted boo
 
 // scopeOf is what a filter leaves to be looked at.
 func (s *session) scopeOf(f baseline.Filter) reports.Scope {
-	scope := reports.Scope{Controls: f.Controls, Regions: f.Regions}
+	scope := reports.Scope{Narrowed: !f.IsZero(), Controls: f.Controls, Regions: f.Regions}
 	if len(f.Controls) == 0 {
 		scope.Controls = s.base.Controls()
 		if s.guard != nil {
@@ -335,6 +362,9 @@ func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error 
 	if err != nil {
 		return err
 	}
+	if o.failOn != "" && o.failOn != "any" && a.Summary.Drift > 0 && !o.failOn.fails(a) {
+		s.note("there is drift, and none that fails: --fail-on %s", o.failOn)
+	}
 	var problems []error
 	for i, file := range o.outputs {
 		var b bytes.Buffer
@@ -349,7 +379,14 @@ func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error 
 	}
 	// A report that could not be written to a file is not lost.
 	if toStdout || len(problems) > 0 {
-		problems = append(problems, reports.Write(s.out, o.format, s.style(), a))
+		something := true
+		if s.quiet {
+			a, something = onlyChanges(a)
+		}
+		people := o.format == reports.Table || o.format == reports.Markdown
+		if something || !people {
+			problems = append(problems, reports.Write(s.out, o.format, s.style(), a))
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -267,7 +267,7 @@ func (s *session) verify(ctx context.Context, made madePlan, res plan.Result, o 
 	if err := reports.Write(out, format, s.style(), a); err != nil {
 		return err
 	}
-	code := auditCode(a)
+	code := auditCode(a, "any")
 	if failed {
 		code = exitIncomplete
 	}

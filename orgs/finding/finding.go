@@ -173,6 +173,14 @@ func Summarize(fs []Finding) Summary {
 	return s
 }
 
+// Plus is the sum of two counts.
+func (s Summary) Plus(t Summary) Summary {
+	return Summary{
+		InSync: s.InSync + t.InSync, Drift: s.Drift + t.Drift, Exempt: s.Exempt + t.Exempt, NotAssessed: s.NotAssessed + t.NotAssessed,
+		NotApplicable: s.NotApplicable + t.NotApplicable, Disagreements: s.Disagreements + t.Disagreements, Expired: s.Expired + t.Expired,
+	}
+}
+
 // Add counts n more findings of a status.
 func (s *Summary) Add(status Status, n int) {
 	switch status {

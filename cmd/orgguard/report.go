@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/reports/history"
+)
+
+func newReportCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "report",
+		Usage: "list, show, compare and merge audits that were kept",
+		Subcommands: []*cli.Command{
+			newReportListCommand(s), newReportShowCommand(s), newReportDiffCommand(s), newReportTrendCommand(s), newReportMergeCommand(s),
+		},
+	}
+}
+
+func historyFlag() *cli.StringFlag {
+	return &cli.StringFlag{Name: "history", Usage: "the history `FILE`, as audit --history keeps it"}
+}
+
+// withHistory opens the history that a command names.
+func withHistory(c *cli.Context, fn func(context.Context, *history.Store) error) error {
+	file := c.String("history")
+	if file == "" {
+		return usage("%s needs --history FILE", c.Command.HelpName)
+	}
+	h, err := history.OpenExisting(c.Context, file)
+	if err != nil {
+		return badInput(err)
+	}
+	defer h.Close() //nolint:errcheck // nothing was written
+	return fn(c.Context, h)
+}
+
+// talker is a session that looks at no organization: it has streams and a style.
+func talker(c *cli.Context, s streams) (*session, error) {
+	g, err := readGlobals(c)
+	return &session{globals: g, streams: s, now: time.Now}, err
+}
+
+func newReportListCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "list",
+		Usage: "list the runs of a history, or its findings with when they were there",
+		Flags: []cli.Flag{
+			formatFlag(reports.ListFormats()), historyFlag(),
+			&cli.BoolFlag{Name: "findings", Usage: "list findings: first seen, last seen, resolved"},
+			&cli.BoolFlag{Name: "all", Usage: "with --findings, those that are resolved as well"},
+		},
+		Action: func(c *cli.Context) error {
+			t, err := talker(c, s)
+			if err != nil {
+				return err
+			}
+			format, err := reports.ParseFormat(c.String("format"))
+			if err != nil {
+				return badInput(err)
+			}
+			return withHistory(c, func(ctx context.Context, h *history.Store) error {
+				if !c.Bool("findings") {
+					runs, err := h.Runs(ctx)
+					if err != nil {
+						return err
+					}
+					return badInput(reports.WriteRuns(s.out, format, t.style(), runs))
+				}
+				found, err := h.Lifetimes(ctx, c.Bool("all"))
+				if err != nil {
+					return err
+				}
+				return badInput(reports.WriteLifetimes(s.out, format, t.style(), found))
+			})
+		},
+	}
+}
+
+func newReportTrendCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "trend",
+		Usage: "show how drift went over the runs of a history (as html: with the latest run)",
+		Flags: []cli.Flag{formatFlag(append(reports.ListFormats(), reports.HTML)), historyFlag()},
+		Action: func(c *cli.Context) error {
+			t, err := talker(c, s)
+			if err != nil {
+				return err
+			}
+			format, err := reports.ParseFormat(c.String("format"))
+			if err != nil {
+				return badInput(err)
+			}
+			return withHistory(c, func(ctx context.Context, h *history.Store) error {
+				a, err := h.Audit(ctx, 0)
+				if err != nil {
+					return badInput(err)
+				}
+				if format == reports.HTML {
+					a.Controls = catalogue()
+					return reports.Write(s.out, format, t.style(), a)
+				}
+				return badInput(reports.WriteTrend(s.out, format, t.style(), a.Trend))
+			})
+		},
+	}
+}
+
+func newReportShowCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "show a saved audit, or a run of a history, in any format",
+		ArgsUsage: "[FILE]",
+		Flags: []cli.Flag{
+			formatFlag(reports.Formats()), outputFlag(), historyFlag(),
+			&cli.StringFlag{Name: "run", Usage: "the `RUN` of the history: a number, or 0 for the latest, -1 for the one before", Value: "0"},
+		},
+		Action: func(c *cli.Context) error {
+			t, err := talker(c, s)
+			if err != nil {
+				return err
+			}
+			o := auditOptions{outputs: c.StringSlice("output")}
+			if o.format, err = reports.ParseFormat(c.String("format")); err != nil {
+				return badInput(err)
+			}
+			if _, err := outputFormats(o.outputs); err != nil {
+				return err
+			}
+			if c.NArg() > 1 {
+				return usage("report show takes one file")
+			}
+			a, _, err := oneAudit(c, s, c.Args().First(), c.String("run"))
+			if err != nil {
+				return err
+			}
+			return t.deliver(a, o, len(o.outputs) == 0 || c.IsSet("format"))
+		},
+	}
+}
+
+// oneAudit is a saved audit, or a run of the history when no file is named, and what to
+// call it.
+func oneAudit(c *cli.Context, s streams, file, run string) (a reports.Audit, name string, err error) {
+	if file != "" {
+		a, err = readAudit(s, file)
+		return a, file, err
+	}
+	n, err := strconv.ParseInt(run, 10, 64)
+	if err != nil {
+		return a, "", usage("%q is no run: want a number, or 0 for the latest, -1 for the one before", run)
+	}
+	err = withHistory(c, func(ctx context.Context, h *history.Store) error {
+		a, err = h.Audit(ctx, n)
+		return badInput(err)
+	})
+	a.Controls = catalogue()
+	return a, "run " + run, err
+}
+
+// readAudit reads a saved audit; "-" is standard input.
+func readAudit(s streams, file string) (reports.Audit, error) {
+	in := s.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return reports.Audit{}, badInput(err)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		in = f
+	}
+	a, err := reports.ReadAudit(in)
+	if err != nil {
+		return a, badInput(&orgs.Hinted{Err: fmt.Errorf("%s: %w", file, err), Next: "orgguard audit --output " + file + " writes one"})
+	}
+	a.Controls = catalogue()
+	return a, nil
+}
+
+func newReportDiffCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:      "diff",
+		Usage:     "compare two saved audits, or two runs of a history: new, got worse, resolved, still open",
+		ArgsUsage: "[BEFORE AFTER]",
+		Flags: []cli.Flag{
+			formatFlag(reports.DiffFormats()), historyFlag(),
+			&cli.StringFlag{Name: "from", Usage: "the `RUN` before: a number, or -1 for the one before the latest", Value: "-1"},
+			&cli.StringFlag{Name: "to", Usage: "the `RUN` after: a number, or 0 for the latest", Value: "0"},
+		},
+		Action: func(c *cli.Context) error {
+			t, err := talker(c, s)
+			if err != nil {
+				return err
+			}
+			format, err := reports.ParseFormat(c.String("format"))
+			if err != nil {
+				return badInput(err)
+			}
+			if n := c.NArg(); n != 0 && n != 2 {
+				return usage("report diff takes two files, the one before and the one after, or --history FILE")
+			}
+			before, name, err := oneAudit(c, s, c.Args().Get(0), c.String("from"))
+			if err != nil {
+				return err
+			}
+			after, to, err := oneAudit(c, s, c.Args().Get(1), c.String("to"))
+			if err != nil {
+				return err
+			}
+			if err := reports.CheckComparable(before, after); err != nil {
+				return badInput(err)
+			}
+			d := reports.Compare(before, after)
+			d.Before.Name, d.After.Name = name, to
+			if err := reports.WriteDiff(s.out, format, t.style(), d); err != nil {
+				return badInput(err)
+			}
+			if d.Changes.New+d.Changes.Worse > 0 {
+				return status(exitDrift)
+			}
+			return nil
+		},
+	}
+}
+
+func newReportMergeCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:      "merge",
+		Usage:     "put the parts of an audit together, as one audit of everything would have written them",
+		ArgsUsage: "FILE...",
+		Flags: append([]cli.Flag{
+			formatFlag(reports.Formats()), outputFlag(),
+			&cli.BoolFlag{Name: "allow-missing", Usage: "report accounts that no part looked at as not assessed, instead of refusing"},
+			generatedAtFlag(),
+		}, keepingFlags()...),
+		Action: func(c *cli.Context) error {
+			t, err := talker(c, s)
+			if err != nil {
+				return err
+			}
+			o, err := readDelivery(c)
+			if err != nil {
+				return err
+			}
+			if c.NArg() == 0 {
+				return usage("report merge takes the files of the parts")
+			}
+			var parts []reports.Part
+			for _, file := range c.Args().Slice() {
+				a, err := readAudit(s, file)
+				if err != nil {
+					return err
+				}
+				parts = append(parts, reports.Part{Name: file, Audit: a})
+			}
+			a, err := reports.Merge(parts, c.Bool("allow-missing"), catalogue())
+			if err != nil {
+				return badInput(err)
+			}
+			if !o.at.IsZero() {
+				a.GeneratedAt = o.at
+			}
+			a.Controls, a.Next = catalogue(), t.next(a)
+			return t.conclude(c.Context, a, o)
+		},
+	}
+}

@@ -1,0 +1,20 @@
+// Package history keeps audits in a file, so that a report can say what is new, since
+// when something is wrong, and how things went over the months.
+//
+// The file is an SQLite database in WAL mode. A run is recorded in one transaction:
+// all of it is there afterwards, or nothing, whatever is killed or torn in between;
+// writers wait for one another, each compares with the one before, and none is lost.
+// Readers never wait. The file must be on a local disk: SQLite's locks do not hold on
+// network file systems (https://www.sqlite.org/wal.html).
+//
+// A run is kept as the JSON that orgguard printed, compressed, so that it can be
+// rendered in any format years later, and as numbers for lists and trends. Beside the
+// runs stand the lifetimes of findings: first seen, last seen, resolved. A finding is
+// the same from run to run while its account, Region, control and resource are
+// (reports.Identify). It is resolved when a run looked there again and did not find
+// it; an account that cannot be entered any more, a control that is turned off or a
+// narrower audit resolve nothing.
+//
+// It imports reports for their data and never renders. Only cmd imports it, and only
+// it imports the database.
+package history
