@@ -26,6 +26,9 @@ type Audit struct {
 	Counted finding.Summary
 	// Accounts are those that any finding is about, counted ones too.
 	Accounts map[string]bool
+	// DriftNote says what drift detection looked at, and what it cannot see; ""
+	// when nobody asked it.
+	DriftNote string
 }
 
 // Audit looks at every resource that the filter leaves, as Inspect does, and at
@@ -56,6 +59,9 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 	var g errgroup.Group
 	g.Go(func() error {
 		asked := b.LoadStackSets(ctx, pool, f)
+		if f.DetectDrift {
+			b.DetectDrift(ctx, pool, asked)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		sets, loaded = asked, true
@@ -79,6 +85,11 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 	if err := g.Wait(); err != nil {
 		return Audit{}, err
 	}
+	for _, f := range b.undetected(sets) {
+		out.Accounts[f.Account] = true
+		out.Findings = append(out.Findings, f)
+	}
+	out.DriftNote = sets.DriftNote()
 	finding.Sort(out.Findings)
 	return out, nil
 }
@@ -104,6 +115,7 @@ func (b *Baseline) Findings(inspected []Inspection, sets StackSets) []finding.Fi
 		}
 	}
 	out = append(out, b.disagreements(inspected, sets)...)
+	out = append(out, b.driftFindings(inspected, sets)...)
 	finding.Sort(out)
 	return out
 }
@@ -132,15 +144,13 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		return one(finding.InSync, "as configured")
 	}
 	base.Resource = in.Resource.label()
-	current := sets.says(in) == "CURRENT"
+	against := sets.against(in)
 	out := make([]finding.Finding, len(in.Mismatches))
 	for i, m := range in.Mismatches {
 		f := base
 		f.Status, f.Reason, f.Expected, f.Actual = finding.Drift, m.Reason, m.Expected, m.Actual
 		f.Fix = b.fixOf(in, m)
-		if current {
-			f.CloudFormation = "CURRENT"
-		}
+		f.CloudFormation = against
 		out[i] = f
 	}
 	return out

@@ -312,6 +312,15 @@ func TestExemptNamesThoseThatHaveEndedAndCoverNothing(t *testing.T) {
 	}
 }
 
+func mustResolve(t *testing.T) *Baseline {
+	t.Helper()
+	b, err := Resolve(parseConfig(t, proposeConfig), proposeOrg(), "us-east-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestDisagreementsBetweenCloudFormationAndTheAccounts(t *testing.T) {
 	stopped := func(l *Look) {
 		l.where("recorder", "300000000000", "us-east-1", func(in *Inspection) {
@@ -323,6 +332,27 @@ func TestDisagreementsBetweenCloudFormationAndTheAccounts(t *testing.T) {
 	says := func(status, reason string) func(*Look) {
 		return func(l *Look) {
 			l.Sets["recorder"].Instances["300000000000/us-east-1"] = Instance{Account: "300000000000", Region: "us-east-1", Status: status, Reason: reason}
+		}
+	}
+	rule := ""
+	for _, in := range clean(t, mustResolve(t)).Inspected {
+		if in.Resource.label() == "rule orgguard-config-change" {
+			rule = in.Resource.LogicalID
+		}
+	}
+	disabled := func(l *Look) {
+		l.where("alerts", "300000000000", "us-east-1", func(in *Inspection) {
+			if in.Resource.LogicalID == rule {
+				in.Mismatches = []Mismatch{{Reason: "the rule is disabled", Expected: 1, Actual: 2}}
+			}
+		})
+	}
+	detected := func(resources map[string]string) func(*Look) {
+		return func(l *Look) {
+			for _, s := range l.Sets {
+				s.Drift = &Drift{}
+			}
+			l.Sets["alerts"].Drift.Resources = map[string]map[string]string{"300000000000/us-east-1": resources}
 		}
 	}
 	both := func(changes ...func(*Look)) func(*Look) {
@@ -342,6 +372,11 @@ func TestDisagreementsBetweenCloudFormationAndTheAccounts(t *testing.T) {
 		{"both know that something is wrong", both(stopped, says("OUTDATED", "failed")), []string{"high recorder orgguard: the recorder is stopped"}},
 		{"the account is right and CloudFormation does not know", says("OUTDATED", "failed"), []string{"low stack instance of orgguard-recorder: CloudFormation says OUTDATED although everything it deploys is in place"}},
 		{"no instance, and everything is there", func(l *Look) { l.forget("recorder", "300000000000", "us-east-1") }, nil},
+		{"drift detection cannot see recorders", both(stopped, detected(nil)), []string{"high recorder orgguard: the recorder is stopped; CloudFormation says CURRENT, drift detection NOT_CHECKED"}},
+		{"drift detection does not see it", both(disabled, detected(nil)), []string{"high rule orgguard-config-change: the rule is disabled; CloudFormation says CURRENT, drift detection IN_SYNC"}},
+		{"drift detection sees it too, and contradicts nobody", both(disabled, detected(map[string]string{rule: "MODIFIED"})), []string{"high rule orgguard-config-change: the rule is disabled"}},
+		{"drift detection sees what is not there", detected(map[string]string{rule: "MODIFIED"}), []string{
+			"low rule orgguard-config-change: CloudFormation's drift detection says MODIFIED although it is as the baseline wants it"}},
 		{"nobody could look into the account", both(says("OUTDATED", "failed"), func(l *Look) {
 			l.where("", "300000000000", "", func(in *Inspection) { in.Err = fmt.Errorf("no way in") })
 		}), []string{"high : no way in"}},

@@ -27,6 +27,9 @@ type Filter struct {
 	Accounts []string // numbers or names
 	OUs      []string // ids, names or paths
 	Regions  []string // or "global"
+	// DetectDrift has CloudFormation look at the stack sets as well. It narrows
+	// nothing.
+	DetectDrift bool
 }
 
 // IsZero says that the filter narrows nothing.

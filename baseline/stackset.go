@@ -24,6 +24,7 @@ type StackSet struct {
 	Body      string
 	Params    map[string]string
 	Instances map[string]Instance // by instanceKey
+	Drift     *Drift              // what drift detection says; nil when nobody asked it
 	Err       error               // why it could not be read
 }
 

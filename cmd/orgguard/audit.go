@@ -55,6 +55,7 @@ func newAuditCommand(s streams) *cli.Command {
 			&cli.StringSliceFlag{Name: "tag", Usage: "only accounts with this tag, as `KEY=VALUE` or KEY; several must all match"},
 			&cli.StringSliceFlag{Name: "region", Usage: "only this `REGION`, or global; repeatable"},
 			&cli.StringFlag{Name: "shard", Usage: "look at part `I/N` of the accounts; orgguard report merge puts the parts together"},
+			&cli.BoolFlag{Name: "stackset-drift", Usage: "have CloudFormation detect drift of the stack sets as well; that leaves an operation in each set's list"},
 			generatedAtFlag(),
 		}, keepingFlags()...),
 		Action: func(c *cli.Context) error {
@@ -72,6 +73,9 @@ func newAuditCommand(s streams) *cli.Command {
 			}
 			if o.shard, err = parseShard(c.String("shard")); err != nil {
 				return err
+			}
+			if o.filter.DetectDrift = c.Bool("stackset-drift"); o.filter.DetectDrift && o.shard.of > 0 {
+				return usage("--stackset-drift is about whole stack sets, and each part would begin it again: audit without --shard for it")
 			}
 			if o.shard.of > 0 && o.history != "" {
 				return usage("--shard looks at a part, and a history wants whole audits: give --history to orgguard report merge")
@@ -135,6 +139,9 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	if cut.empty() {
 		base = nil
 	}
+	if o.filter.DetectDrift {
+		s.note("CloudFormation detects drift of the stack sets: it keeps a record of that in each, and nothing else is written")
+	}
 	looked, err := s.look(ctx, o, cut, base, scpToo)
 	if err != nil {
 		return reports.Audit{}, badInput(err)
@@ -152,6 +159,9 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	}
 	a := s.auditOf(looked, o, ctx.Err() != nil)
 	a.Shard = cut.report()
+	if looked.DriftNote != "" {
+		a.Notes = append(a.Notes, looked.DriftNote)
+	}
 	return a, nil
 }
 

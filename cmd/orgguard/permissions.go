@@ -111,6 +111,13 @@ var grants = map[string]grant{
 		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:SimulatePrincipalPolicy"}),
 		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}),
 	},
+	"audit --stackset-drift": {
+		caller: join(readOrganization, readSCP, readStackSets, readBaseline, []string{
+			"cloudformation:DescribeStackSetOperation", "cloudformation:DetectStackSetDrift", "cloudformation:ListStackInstanceResourceDrifts",
+			"cloudformation:ListStackSetOperationResults", "cloudformation:ListStackSetOperations",
+		}),
+		member: readBaseline,
+	},
 	"plan": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
 		member: join(readBaseline, readStacks),

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/orgs/doctor"
+	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/sim"
@@ -244,6 +246,53 @@ func TestAuditAndPlanNeedExactlyTheRightsTheyPrint(t *testing.T) {
 			if calls[action] == 0 {
 				t.Errorf("%s prints %s and never uses it", command, action)
 			}
+		}
+	}
+}
+
+func TestDetectingDriftNeedsExactlyTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	lw.grant(everything)
+	if refused, _ := lw.rollout(); len(refused) > 0 {
+		t.Fatalf("setting up: %v", refused)
+	}
+	somebody := lw.w.Config("us-east-1", lw.w.RolePrincipal("300000000001", "OrganizationAccountAccessRole", "somebody"))
+	if _, err := eventbridge.NewFromConfig(somebody).DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("orgguard-config-change")}); err != nil {
+		t.Fatal(err)
+	}
+	const command = "audit --stackset-drift"
+	detect := auditOptions{filter: baseline.Filter{DetectDrift: true}}
+	lw.grant(lw.need(command))
+	s := lw.session(reads)
+	a, err := runAudit(t.Context(), s, detect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range a.Findings {
+		if len(refusals(f.Reason)) > 0 {
+			t.Errorf("%s: %s", f.Resource, f.Reason)
+		}
+		// CloudFormation sees this one itself, and so does not disagree.
+		if f.Account == "300000000001" && f.Control == "config-change-alert" && f.CloudFormation != "" {
+			t.Errorf("%s: %s", f.Resource, f.Told())
+		}
+	}
+	if len(a.Notes) != 1 || !strings.Contains(a.Notes[0], "StackSet drift detection: 1 of ") || !strings.Contains(a.Notes[0], "AWS::Config::ConfigurationRecorder") {
+		t.Errorf("notes: %v", a.Notes)
+	}
+	for _, action := range grants[command].caller {
+		if _, plain := slices.BinarySearch(grants["audit"].caller, action); !plain && s.pool.Used()[action] == 0 {
+			t.Errorf("it prints %s and never uses it", action)
+		}
+	}
+	// Without the rights it is said, and nothing else suffers.
+	lw.grant(lw.need("audit"))
+	if a, err = runAudit(t.Context(), lw.session(reads), detect); err != nil || a.Summary.NotAssessed == 0 {
+		t.Fatalf("%+v %v", a.Summary, err)
+	}
+	for _, f := range a.Findings {
+		if f.Status == finding.NotAssessed && !strings.HasPrefix(f.Resource, "drift detection of orgguard-") {
+			t.Errorf("%+v", f)
 		}
 	}
 }
