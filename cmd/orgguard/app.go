@@ -77,8 +77,8 @@ func readGlobals(c *cli.Context) (globals, error) {
 // newApp wires the commands.
 func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
-		newDoctorCommand(s), newAuditCommand(s), newPlanCommand(s), newRolloutCommand(s), newUndoCommand(s), newTeardownCommand(s), newControlsCommand(s), newAlertsCommand(s), newRenderCommand(s),
-		newReportCommand(s),
+		newInitCommand(s), newDoctorCommand(s), newAuditCommand(s), newReportCommand(s), newPlanCommand(s), newRolloutCommand(s),
+		newUndoCommand(s), newTeardownCommand(s), newControlsCommand(s), newAlertsCommand(s), newRenderCommand(s),
 		newSCPCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
 	}
 	for _, c := range commands {

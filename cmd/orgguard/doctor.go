@@ -49,7 +49,7 @@ func newDoctorCommand(s streams) *cli.Command {
 			}
 			return withOpened(c.Context, g, open, func(ctx context.Context, s *session) error {
 				if checks == nil {
-					checks = doctor.Diagnose(s.survey(ctx, survey.Options{}), s.intent(o.command))
+					checks = doctor.Diagnose(s.survey(ctx), s.intent(o.command))
 				}
 				return s.tell(ctx, checks, o)
 			})
@@ -91,18 +91,11 @@ func hintOf(err error) string {
 	return ""
 }
 
-// survey looks at the organization for doctor and init: into every active account
-// that the configuration does not leave out, in the Regions of the baseline
-// unless o says otherwise.
-func (s *session) survey(ctx context.Context, o survey.Options) *survey.Survey {
-	o.Home, o.Workers = s.base.Home, s.workers()
+// survey looks at the organization for the doctor, in the Regions of the baseline.
+func (s *session) survey(ctx context.Context) *survey.Survey {
+	o := s.surveyOptions()
 	if !s.base.AllEnabled {
 		o.Regions = s.base.Regions
-	}
-	for _, a := range s.base.Accounts {
-		if a.Excluded == "" && a.State == orgs.StateActive {
-			o.Accounts = append(o.Accounts, a.ID)
-		}
 	}
 	for _, need := range grants {
 		o.Caller, o.Role = join(o.Caller, need.caller), join(o.Role, need.member)
@@ -111,6 +104,18 @@ func (s *session) survey(ctx context.Context, o survey.Options) *survey.Survey {
 	defer progress.clear()
 	o.Progress = progress.accounts
 	return survey.Look(ctx, s.pool, s.org, o)
+}
+
+// surveyOptions are for a look into every active account that the configuration
+// does not leave out, in all Regions that are on there.
+func (s *session) surveyOptions() survey.Options {
+	o := survey.Options{Home: s.base.Home, Workers: s.workers()}
+	for _, a := range s.base.Accounts {
+		if a.Excluded == "" && a.State == orgs.StateActive {
+			o.Accounts = append(o.Accounts, a.ID)
+		}
+	}
+	return o
 }
 
 // intent is what a rollout would do here, as far as the doctor judges it.

@@ -93,7 +93,7 @@ var (
 var (
 	readSurvey = []string{
 		"cloudformation:DescribeOrganizationsAccess", "controltower:GetLandingZone", "controltower:ListEnabledBaselines", "controltower:ListLandingZones",
-		"iam:GetRole", "organizations:ListAWSServiceAccessForOrganization", "organizations:ListDelegatedAdministrators",
+		"organizations:ListAWSServiceAccessForOrganization", "organizations:ListDelegatedAdministrators",
 		"organizations:ListDelegatedServicesForAccount", "organizations:ListPolicies", "organizations:ListTargetsForPolicy",
 	}
 	readAccount = []string{"account:ListRegions", "config:DescribeDeliveryChannels", "config:ListConfigurationRecorders"}
@@ -108,7 +108,7 @@ var grants = map[string]grant{
 		member: readBaseline,
 	},
 	"doctor": {
-		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:SimulatePrincipalPolicy"}),
+		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:GetRole", "iam:SimulatePrincipalPolicy"}),
 		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}),
 	},
 	"audit --stackset-drift": {
@@ -117,6 +117,10 @@ var grants = map[string]grant{
 			"cloudformation:ListStackSetOperationResults", "cloudformation:ListStackSetOperations",
 		}),
 		member: readBaseline,
+	},
+	"init": {
+		caller: join(readOrganization, readSurvey, readAccount, []string{"cloudtrail:DescribeTrails"}),
+		member: readAccount,
 	},
 	"plan": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),

@@ -304,7 +304,7 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 	})
 	lw.grant(grants["doctor"])
 	s := lw.session(reads)
-	for _, c := range doctor.Diagnose(s.survey(t.Context(), survey.Options{}), s.intent("doctor")) {
+	for _, c := range doctor.Diagnose(s.survey(t.Context()), s.intent("doctor")) {
 		switch {
 		case c.ID == "account-access" && c.Account == "300000000003": // nobody's rights are enough there
 		case len(refusals(c.What)) > 0 || c.Severity == doctor.Unknown:
@@ -316,6 +316,35 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 	for _, action := range slices.Concat(grants["doctor"].caller, grants["doctor"].member) {
 		if s.pool.Used()[action] == 0 {
 			t.Errorf("doctor prints %s and never uses it", action)
+		}
+	}
+}
+
+func TestInitNeedsExactlyTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central", func(s *sim.Spec) {
+		s.ControlTower = &sim.LandingZoneSpec{HomeRegion: "us-east-1", Regions: []string{"us-east-1"}, LogArchive: "log-archive", Audit: "security", Enrolled: []string{"Infrastructure/Network"}}
+		s.DelegatedAdministrators = []sim.DelegateSpec{{Account: "security", Services: []string{"guardduty.amazonaws.com"}}}
+	})
+	lw.grant(grants["init"])
+	s := lw.session(reads)
+	o := s.surveyOptions()
+	o.Trails = true
+	found := survey.Look(t.Context(), s.pool, s.org, o)
+	for _, err := range []error{found.Delegates.Err, found.LandingZone.Err, found.Services.Err, found.Policies.Err, found.StackSets.Err, found.Trails.Err} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, a := range found.Accounts {
+		for _, c := range a.Cells {
+			if c.Recorders.Err != nil || c.Channel.Err != nil || a.Regions.Err != nil {
+				t.Errorf("%s %s: %v %v %v", a.ID, c.Region, c.Recorders.Err, c.Channel.Err, a.Regions.Err)
+			}
+		}
+	}
+	for _, action := range slices.Concat(grants["init"].caller, grants["init"].member) {
+		if s.pool.Used()[action] == 0 {
+			t.Errorf("init prints %s and never uses it", action)
 		}
 	}
 }

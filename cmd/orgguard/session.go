@@ -55,6 +55,16 @@ func open(ctx context.Context, g globals, st streams, m mode) (*session, error) 
 	if err != nil {
 		return nil, err
 	}
+	return s.connect(ctx, m)
+}
+
+// openWith is open with a configuration that no file holds.
+func openWith(ctx context.Context, g globals, st streams, m mode, cfg *spec.Config) (*session, error) {
+	return (&session{globals: g, streams: st, now: time.Now, cfg: cfg}).connect(ctx, m)
+}
+
+// connect finds out who is calling and reads the organization.
+func (s *session) connect(ctx context.Context, m mode) (*session, error) {
 	cfg, err := s.awsConfig(ctx)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,8 @@ import (
 // cloudtrailOps are the operations on the event history. Trails are not
 // modelled as resources: Spec.TrailLogging says whether one is logging.
 var cloudtrailOps = map[string]operation{
-	"LookupEvents": op(read, lookupEvents),
+	"DescribeTrails": op(read, describeTrails),
+	"LookupEvents":   op(read, lookupEvents),
 }
 
 // Bounds of LookupEvents.
