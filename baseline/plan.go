@@ -265,7 +265,9 @@ func (p *proposer) change(u *composed, kind string, verb plan.Verb, resource str
 // itself is what `orgguard render` prints.
 func describe(body string, params map[string]string) map[string]any {
 	sum := sha256.Sum256([]byte(strings.TrimSpace(body)))
-	return map[string]any{"template_sha256": hex.EncodeToString(sum[:8]), "parameters": params}
+	shown := maps.Clone(params)
+	delete(shown, externalIDParam) // plans go to pull requests and mails
+	return map[string]any{"template_sha256": hex.EncodeToString(sum[:8]), "parameters": shown}
 }
 
 // wave is the wave in which an account is reached; 0 for what lives once, which

@@ -1,6 +1,9 @@
 package baseline
 
-import "github.com/orgguard/orgguard/orgs"
+import (
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
 
 // Size is a stack set of the baseline and how many instances it would have with
 // every Region of the baseline on in every account.
@@ -34,4 +37,14 @@ func (b *Baseline) Existing() string {
 		return s.Existing
 	}
 	return ""
+}
+
+// BucketSetting is the log bucket that a configuration names; "" when orgguard
+// names it itself.
+func BucketSetting(cfg *spec.Config) string {
+	var s DeliverySettings
+	if err := cfg.Baseline["config-delivery"].Decode(&s).Err(); err != nil {
+		return "" // Resolve says what is wrong
+	}
+	return s.Bucket
 }

@@ -77,7 +77,7 @@ func readGlobals(c *cli.Context) (globals, error) {
 // newApp wires the commands.
 func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
-		newInitCommand(s), newDoctorCommand(s), newAuditCommand(s), newReportCommand(s), newPlanCommand(s), newRolloutCommand(s),
+		newInitCommand(s), newDoctorCommand(s), newBootstrapCommand(s), newAuditCommand(s), newReportCommand(s), newPlanCommand(s), newRolloutCommand(s),
 		newUndoCommand(s), newTeardownCommand(s), newControlsCommand(s), newAlertsCommand(s), newRenderCommand(s),
 		newSCPCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
 	}

@@ -49,7 +49,7 @@ func newDoctorCommand(s streams) *cli.Command {
 			}
 			return withOpened(c.Context, g, open, func(ctx context.Context, s *session) error {
 				if checks == nil {
-					checks = doctor.Diagnose(s.survey(ctx), s.intent(o.command))
+					checks = doctor.Diagnose(s.survey(ctx, o.command), s.intent(o.command))
 				}
 				return s.tell(ctx, checks, o)
 			})
@@ -92,18 +92,30 @@ func hintOf(err error) string {
 }
 
 // survey looks at the organization for the doctor, in the Regions of the baseline.
-func (s *session) survey(ctx context.Context) *survey.Survey {
+func (s *session) survey(ctx context.Context, command string) *survey.Survey {
 	o := s.surveyOptions()
+	o.RoleName = s.roleFor(command)
 	if !s.base.AllEnabled {
 		o.Regions = s.base.Regions
 	}
+	var all grant
 	for _, need := range grants {
-		o.Caller, o.Role = join(o.Caller, need.caller), join(o.Role, need.member)
+		all.caller, all.member = join(all.caller, need.caller), join(all.member, need.member)
 	}
+	o.Caller = []survey.Question{{Actions: all.caller, Resource: "*"}}
+	o.Role = questions(all.member, s.org.Partition, s.base.Home)
 	progress := newProgress(s)
 	defer progress.clear()
 	o.Progress = progress.accounts
 	return survey.Look(ctx, s.pool, s.org, o)
+}
+
+// roleFor is the role with which a command enters the accounts.
+func (s *session) roleFor(command string) string {
+	if s.cfg.Organization.AuditRole != "" && readCommands[command] {
+		return s.cfg.Organization.AuditRole
+	}
+	return s.cfg.Organization.AccessRole
 }
 
 // surveyOptions are for a look into every active account that the configuration
@@ -136,6 +148,9 @@ func (s *session) intent(command string) doctor.Intent {
 		in.StackSets = append(in.StackSets, doctor.StackSet{Name: size.Stack, Instances: size.Instances})
 	}
 	for _, name := range sortedKeys(grants) {
+		if s.roleFor(name) != s.roleFor(command) {
+			continue // another role's affair
+		}
 		in.Commands = append(in.Commands, doctor.Command{Name: name, Caller: grants[name].caller, Member: grants[name].member})
 	}
 	return in

@@ -12,6 +12,7 @@ import (
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/spec"
+	"github.com/orgguard/orgguard/orgs/survey"
 )
 
 // grant is what a command needs of one identity. The tests run the command with
@@ -22,6 +23,8 @@ type grant struct {
 	caller []string
 	// member are actions of the access role in every account.
 	member []string
+	// roles are assumed beside those of the configuration.
+	roles []string
 }
 
 var (
@@ -122,6 +125,17 @@ var grants = map[string]grant{
 		caller: join(readOrganization, readSurvey, readAccount, []string{"cloudtrail:DescribeTrails"}),
 		member: readAccount,
 	},
+	"bootstrap": {
+		caller: join(readOrganization, readStackSets, readStacks, []string{
+			"cloudformation:ActivateOrganizationsAccess", "cloudformation:CreateStack", "cloudformation:CreateStackInstances", "cloudformation:CreateStackSet",
+			"cloudformation:DescribeOrganizationsAccess", "cloudformation:DescribeStackSetOperation", "cloudformation:ListStackSetOperationResults",
+			"cloudformation:ListStackSetOperations", "cloudformation:TagResource", "cloudformation:UpdateStack", "cloudformation:UpdateStackSet",
+			"iam:CreateRole", "iam:CreateServiceLinkedRole", "iam:GetRole", "iam:PutRolePolicy", "iam:TagRole", "organizations:EnableAWSServiceAccess",
+			// For changes, and where something fails.
+			"cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+		}),
+		roles: []string{auditRole, rolloutRole},
+	},
 	"plan": {
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
 		member: join(readBaseline, readStacks),
@@ -196,15 +210,102 @@ type policyStatement struct {
 
 // callerPolicy is the policy for whoever runs the command.
 func (g grant) callerPolicy(cfg *spec.Config, partition orgs.Partition) policyDocument {
+	var arns []string
+	for _, role := range append([]string{cfg.Organization.AccessRole, cfg.Organization.AuditRole}, g.roles...) {
+		if arn := fmt.Sprintf("arn:%s:iam::*:role/%s", partition.ID, strings.TrimPrefix(role, "/")); role != "" && !slices.Contains(arns, arn) {
+			arns = append(arns, arn)
+		}
+	}
+	var enter any = arns
+	if len(arns) == 1 {
+		enter = arns[0]
+	}
 	return policyDocument{"2012-10-17", []policyStatement{
 		{"Orgguard", "Allow", g.caller, "*"},
-		{"EnterMemberAccounts", "Allow", []string{"sts:AssumeRole"}, fmt.Sprintf("arn:%s:iam::*:role/%s", partition.ID, cfg.Organization.AccessRole)},
+		{"EnterMemberAccounts", "Allow", []string{"sts:AssumeRole"}, enter},
 	}}
 }
 
-// memberPolicy is the policy for the access role in every account.
-func (g grant) memberPolicy() policyDocument {
-	return policyDocument{"2012-10-17", []policyStatement{{"Orgguard", "Allow", g.member, "*"}}}
+// memberPolicy is the policy for the access role in every account. What changes
+// something is allowed on what orgguard calls its own, where the name tells.
+func (g grant) memberPolicy(cfg *spec.Config, partition orgs.Partition) policyDocument {
+	doc := policyDocument{"2012-10-17", []policyStatement{}}
+	by := map[string][]string{}
+	for _, action := range g.member {
+		by[scopeOf(action)] = append(by[scopeOf(action)], action)
+	}
+	for _, name := range sortedKeys(by) {
+		if name == "" {
+			doc.Statement = append(doc.Statement, policyStatement{"Orgguard", "Allow", by[name], "*"})
+			continue
+		}
+		var arns []string
+		for _, resource := range scopes[name] {
+			arns = append(arns, "arn:"+partition.ID+":"+resource)
+		}
+		if bucket := baseline.BucketSetting(cfg); name == "s3" && bucket != "" {
+			arns = append(arns, "arn:"+partition.ID+":s3:::"+bucket)
+		}
+		doc.Statement = append(doc.Statement, policyStatement{"Orgguard" + strings.ToUpper(name[:1]) + name[1:], "Allow", by[name], arns})
+	}
+	return doc
+}
+
+// readCommands are the commands that change nothing in AWS.
+var readCommands = map[string]bool{"audit": true, "plan": true, "doctor": true, "init": true}
+
+// scopes are the resources of orgguard's own, by service: everything it makes is
+// called orgguard-something. Keys of KMS have no names, and a recorder that is
+// adopted keeps its own.
+var scopes = map[string][]string{
+	"cloudformation": {"cloudformation:*:*:stack/orgguard-*", "cloudformation:*:*:stack/StackSet-orgguard-*"},
+	"events":         {"events:*:*:event-bus/orgguard-*", "events:*:*:rule/orgguard-*", "events:*:*:rule/*/orgguard-*"},
+	"iam":            {"iam::*:role/orgguard-*"},
+	"s3":             {"s3:::orgguard-*"},
+	"sns":            {"sns:*:*:orgguard-*"},
+	"sqs":            {"sqs:*:*:orgguard-*"},
+	"states":         {"states:*:*:stateMachine:orgguard-*"},
+}
+
+// unscoped are actions that IAM evaluates without a resource.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+var unscoped = []string{
+	"events:PutPermission", "events:RemovePermission", "iam:CreateServiceLinkedRole",
+	// Settings of the account itself.
+	"iam:DeleteAccountPasswordPolicy", "iam:UpdateAccountPasswordPolicy", "s3:PutAccountPublicAccessBlock",
+}
+
+// scopeOf is the scope of an action; "" for what is allowed on everything.
+func scopeOf(action string) string {
+	service, verb, _ := strings.Cut(action, ":")
+	for _, reading := range []string{"Get", "List", "Describe", "Simulate", "Select", "Lookup", "BatchGet"} {
+		if strings.HasPrefix(verb, reading) {
+			return ""
+		}
+	}
+	if slices.Contains(unscoped, action) || scopes[service] == nil {
+		return ""
+	}
+	return service
+}
+
+// questions are what the simulator is asked about the actions: each on a resource
+// of the kind that its policy names, since it would deny them on all.
+func questions(actions []string, partition orgs.Partition, home string) []survey.Question {
+	by := map[string][]string{}
+	for _, action := range actions {
+		by[scopeOf(action)] = append(by[scopeOf(action)], action)
+	}
+	var out []survey.Question
+	for _, name := range sortedKeys(by) {
+		q := survey.Question{Actions: by[name], Resource: "*"}
+		if name != "" {
+			q.Resource = "arn:" + partition.ID + ":" + scopes[name][0]
+			q.Resource = strings.NewReplacer(":*:*:", ":"+home+":${Account}:", "::*:", "::${Account}:", "orgguard-*", "orgguard-example").Replace(q.Resource)
+		}
+		out = append(out, q)
+	}
+	return out
 }
 
 func newPermissionsCommand(s streams) *cli.Command {
@@ -228,7 +329,7 @@ func newPermissionsCommand(s streams) *cli.Command {
 				return usage("unknown command %q; there are %v", c.String("command"), sortedKeys(grants))
 			}
 			b, err := json.MarshalIndent(map[string]policyDocument{
-				"caller": need.callerPolicy(cfg, orgs.PartitionOf(cfg.HomeRegion)), "member_role": need.memberPolicy(),
+				"caller": need.callerPolicy(cfg, orgs.PartitionOf(cfg.HomeRegion)), "member_role": need.memberPolicy(cfg, orgs.PartitionOf(cfg.HomeRegion)),
 			}, "", "  ")
 			if err != nil {
 				return err

@@ -107,7 +107,7 @@ func (lw *limitedWorld) iam(account string) *iam.Client {
 func (lw *limitedWorld) grant(g grant) {
 	lw.t.Helper()
 	for _, id := range lw.accounts {
-		doc := g.memberPolicy()
+		doc := g.memberPolicy(lw.cfg, orgs.PartitionOf("us-east-1"))
 		if id == "100000000001" {
 			doc = g.callerPolicy(lw.cfg, orgs.PartitionOf("us-east-1"))
 		}
@@ -304,7 +304,7 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 	})
 	lw.grant(grants["doctor"])
 	s := lw.session(reads)
-	for _, c := range doctor.Diagnose(s.survey(t.Context()), s.intent("doctor")) {
+	for _, c := range doctor.Diagnose(s.survey(t.Context(), "doctor"), s.intent("doctor")) {
 		switch {
 		case c.ID == "account-access" && c.Account == "300000000003": // nobody's rights are enough there
 		case len(refusals(c.What)) > 0 || c.Severity == doctor.Unknown:
@@ -345,6 +345,26 @@ func TestInitNeedsExactlyTheRightsItPrints(t *testing.T) {
 	for _, action := range slices.Concat(grants["init"].caller, grants["init"].member) {
 		if s.pool.Used()[action] == 0 {
 			t.Errorf("init prints %s and never uses it", action)
+		}
+	}
+}
+
+func TestBootstrapGetsByWithTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	lw.grant(grants["bootstrap"])
+	used := map[string]int{}
+	for _, id := range []string{"one", "two"} { // made, then changed
+		s := lw.session(writes)
+		if err := runBootstrap(t.Context(), s, bootstrapOptions{yes: true, format: "table", externalID: "external-" + id}); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+		maps.Copy(used, s.pool.Used())
+	}
+	for _, action := range grants["bootstrap"].caller {
+		service, _, _ := strings.Cut(action, ":")
+		// CloudFormation makes the others with the caller's rights, or when something fails.
+		if used[action] == 0 && service == "cloudformation" && !slices.Contains([]string{"cloudformation:TagResource", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents"}, action) {
+			t.Errorf("bootstrap prints %s and never uses it", action)
 		}
 	}
 }

@@ -86,7 +86,11 @@ func connectable(g globals, st streams) (*session, error) {
 // newPool finds out who is calling.
 func (s *session) newPool(ctx context.Context, cfg aws.Config, m mode) (*access.Pool, error) {
 	s.aws, s.mode = cfg, m
-	return s.poolOf(ctx, s.cfg.Organization.AccessRole)
+	role := s.cfg.Organization.AccessRole
+	if m == reads && s.cfg.Organization.AuditRole != "" {
+		role = s.cfg.Organization.AuditRole
+	}
+	return s.poolOf(ctx, role)
 }
 
 // poolOf is a pool that assumes a role in the accounts.

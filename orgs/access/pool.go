@@ -86,6 +86,7 @@ type Pool struct {
 
 	opts   Options
 	base   aws.Config
+	plain  aws.Config // as it was given
 	caller Caller
 	skew   *time.Duration
 	meter  *meter
@@ -134,7 +135,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	if opts.Duration == 0 {
 		opts.Duration = time.Hour
 	}
-	p := &Pool{opts: opts, meter: newMeter(opts), creds: map[orgs.AccountID]aws.CredentialsProvider{}}
+	p := &Pool{opts: opts, plain: cfg, meter: newMeter(opts), creds: map[orgs.AccountID]aws.CredentialsProvider{}}
 	cfg = cfg.Copy()
 	if cfg.HTTPClient != nil {
 		cfg.HTTPClient = PlainBodies(cfg.HTTPClient)
@@ -195,6 +196,13 @@ func (p *Pool) ClockSkew() (skew time.Duration, known bool) {
 		return 0, false
 	}
 	return *p.skew, true
+}
+
+// As is a pool of the same caller that enters accounts with another role.
+func (p *Pool) As(ctx context.Context, role, externalID string) (*Pool, error) {
+	opts := p.opts
+	opts.Role, opts.ExternalID = role, externalID
+	return New(ctx, p.plain, opts)
 }
 
 // Caller returns who orgguard runs as.

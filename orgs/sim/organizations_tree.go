@@ -209,11 +209,11 @@ func (w *World) addAccount(a *orgAccount, access string, created time.Time) {
 	w.attachDefaults(a.ID)
 
 	admin := []string{"arn:" + w.state.Partition + ":iam::aws:policy/AdministratorAccess"}
-	w.putRole(a.ID, &role{Name: "Admin", Trust: w.trustOf(a.ID), Attached: admin, Created: created, Description: "The account's own administrators"})
+	w.putRole(a.ID, &role{Name: "Admin", Trust: w.trustOf(a.ID), Attached: slices.Clone(admin), Created: created, Description: "The account's own administrators"})
 	if a.ID == o.ManagementAccount {
-		w.putRole(a.ID, &role{Name: "OrgAdmin", Trust: w.trustOf(a.ID), Attached: admin, Created: created, Description: "Administrators of the organization"})
+		w.putRole(a.ID, &role{Name: "OrgAdmin", Trust: w.trustOf(a.ID), Attached: slices.Clone(admin), Created: created, Description: "Administrators of the organization"})
 	} else if access != "" {
-		w.putRole(a.ID, &role{Name: access, Trust: w.trustOf(o.ManagementAccount), Attached: admin, Created: created})
+		w.putRole(a.ID, &role{Name: access, Trust: w.trustOf(o.ManagementAccount), Attached: slices.Clone(admin), Created: created})
 	}
 }
 

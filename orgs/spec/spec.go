@@ -26,7 +26,9 @@ type Config struct {
 
 // Organization says how member accounts are entered and which are left out.
 type Organization struct {
-	AccessRole string      `yaml:"access_role"` // default OrganizationAccountAccessRole
+	AccessRole string `yaml:"access_role"` // default OrganizationAccountAccessRole
+	// AuditRole is assumed by commands that only read; "" means: the access role.
+	AuditRole  string      `yaml:"audit_role"`
 	ExternalID string      `yaml:"external_id"`
 	Exclude    []Exclusion `yaml:"exclude"`
 }

@@ -161,6 +161,9 @@ func (c *Config) validate(v *checker) {
 
 func (o *Organization) validate(v *checker, path string) {
 	v.role(path+".access_role", o.AccessRole, roleShape)
+	if o.AuditRole != "" {
+		v.role(path+".audit_role", o.AuditRole, roleShape)
+	}
 	if id := o.ExternalID; id != "" && (len(id) > maxExternalID || !externalIDShape.MatchString(id)) {
 		v.problem(path+".external_id", "%s is not an external id; want 2 to %d of A-Z a-z 0-9 _ + = , . @ : / -", quote(id), maxExternalID)
 	}

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,15 +34,25 @@ type Options struct {
 	Regions []string
 	// Accounts are the accounts to look into; the others are left alone.
 	Accounts []orgs.AccountID
-	// Caller and Role are the actions that the caller and the access role are
-	// simulated with; none: no simulation.
-	Caller, Role []string
+	// Caller and Role are what the simulator is asked about the caller and the
+	// access role; nothing: no simulation.
+	Caller, Role []Question
+	// RoleName is the role that is asked about, where it is not the one that the
+	// accounts are entered with.
+	RoleName string
 	// Trails asks for the organization's trails.
 	Trails bool
 	// Workers is how many accounts × Regions are under way at once.
 	Workers int
 	// Progress is told how many accounts are done.
 	Progress func(done, total int)
+}
+
+// Question asks the simulator about actions on a resource. ${Account} in it stands
+// for the account that is looked at.
+type Question struct {
+	Actions  []string
+	Resource string // "*" for all
 }
 
 // Look surveys an organization that has been read.
@@ -275,19 +286,19 @@ func (v viewer) cell(ctx context.Context, at access.At) Cell {
 // rights simulates what the access role may do in an account; in the caller's
 // own account, what the caller may do.
 func (v viewer) rights(ctx context.Context, at access.At, a orgs.Account) Answer[Rights] {
-	actions := v.o.Role
-	principal := fmt.Sprintf("arn:%s:iam::%s:role/%s", v.org.Partition.ID, a.ID, strings.TrimPrefix(v.pool.Role(), "/"))
+	ask := v.o.Role
+	principal := fmt.Sprintf("arn:%s:iam::%s:role/%s", v.org.Partition.ID, a.ID, strings.TrimPrefix(cmp.Or(v.o.RoleName, v.pool.Role()), "/"))
 	if a.ID == v.pool.Caller().Account {
-		actions = v.o.Caller
+		ask = v.o.Caller
 		var err error
 		if principal, err = v.caller(ctx, at); err != nil {
 			return answer(Rights{}, err)
 		}
 	}
-	if len(actions) == 0 {
+	if len(ask) == 0 {
 		return Answer[Rights]{}
 	}
-	return answer(v.simulate(ctx, at, principal, actions))
+	return answer(v.simulate(ctx, at, principal, ask))
 }
 
 // caller is the role or user behind the caller, as the simulator wants it: the
@@ -313,33 +324,47 @@ const perSimulation = 100
 // in most keys of a request by itself but not aws:PrincipalArn, on which the
 // exemptions of SCPs hang: without it they would never apply.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
-func (v viewer) simulate(ctx context.Context, at access.At, principal string, actions []string) (Rights, error) {
+func (v viewer) simulate(ctx context.Context, at access.At, principal string, ask []Question) (Rights, error) {
 	r := Rights{Principal: principal}
-	for chunk := range slices.Chunk(actions, perSimulation) {
-		p := iam.NewSimulatePrincipalPolicyPaginator(v.pool.IAM, &iam.SimulatePrincipalPolicyInput{
-			PolicySourceArn: aws.String(principal), ActionNames: chunk, MaxItems: aws.Int32(1000),
-			ContextEntries: []iamtypes.ContextEntry{{
-				ContextKeyName: aws.String("aws:PrincipalArn"), ContextKeyType: iamtypes.ContextKeyTypeEnumString, ContextKeyValues: []string{principal},
-			}},
-		})
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx, at.IAM)
+	for _, q := range ask {
+		resource := strings.ReplaceAll(q.Resource, "${Account}", string(at.Account))
+		for chunk := range slices.Chunk(q.Actions, perSimulation) {
+			denied, err := v.denied(ctx, at, principal, chunk, resource)
 			if err != nil {
 				return r, fmt.Errorf("simulate what %s may do: %w", principal, err)
 			}
-			for _, res := range page.EvaluationResults {
-				if res.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeAllowed {
-					continue
-				}
-				r.Denied = append(r.Denied, Denial{
-					Action: aws.ToString(res.EvalActionName), Explicit: res.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeExplicitDeny,
-					Organization: res.OrganizationsDecisionDetail != nil && !res.OrganizationsDecisionDetail.AllowedByOrganizations,
-				})
-			}
+			r.Denied = append(r.Denied, denied...)
 		}
 	}
 	slices.SortFunc(r.Denied, func(a, b Denial) int { return strings.Compare(a.Action, b.Action) })
 	return r, nil
+}
+
+// denied asks which actions on one resource a principal may not do.
+func (v viewer) denied(ctx context.Context, at access.At, principal string, actions []string, resource string) ([]Denial, error) {
+	var out []Denial
+	p := iam.NewSimulatePrincipalPolicyPaginator(v.pool.IAM, &iam.SimulatePrincipalPolicyInput{
+		PolicySourceArn: aws.String(principal), ActionNames: actions, ResourceArns: []string{resource}, MaxItems: aws.Int32(1000),
+		ContextEntries: []iamtypes.ContextEntry{{
+			ContextKeyName: aws.String("aws:PrincipalArn"), ContextKeyType: iamtypes.ContextKeyTypeEnumString, ContextKeyValues: []string{principal},
+		}},
+	})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx, at.IAM)
+		if err != nil {
+			return nil, err
+		}
+		for _, res := range page.EvaluationResults {
+			if res.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeAllowed {
+				continue
+			}
+			out = append(out, Denial{
+				Action: aws.ToString(res.EvalActionName), Explicit: res.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeExplicitDeny,
+				Organization: res.OrganizationsDecisionDetail != nil && !res.OrganizationsDecisionDetail.AllowedByOrganizations,
+			})
+		}
+	}
+	return out, nil
 }
 
 // skewTolerance: see ClockSkew.

@@ -70,7 +70,7 @@ func (s *Survey) account(t *testing.T, id orgs.AccountID) Account {
 func TestASurveyFindsWhatIsThere(t *testing.T) {
 	s := look(t, world(t).ManagementConfig("ap-northeast-1"), Options{
 		Home: "ap-northeast-1", Regions: []string{"ap-east-1", "ap-northeast-1", "us-east-1"},
-		Caller: []string{"organizations:ListRoots"}, Role: []string{"config:StopConfigurationRecorder", "config:ListConfigurationRecorders"},
+		Caller: []Question{{[]string{"organizations:ListRoots"}, "*"}}, Role: []Question{{[]string{"config:StopConfigurationRecorder", "config:ListConfigurationRecorders"}, "*"}},
 	})
 	if s.Position != Management {
 		t.Errorf("position: %s", s.Position)
@@ -133,7 +133,7 @@ func TestOneRefusalHidesNothingElse(t *testing.T) {
 		{Service: "config", Account: "300000000001", Code: "AccessDeniedException"}, {Service: "controltower", Code: "AccessDeniedException"},
 		{Service: "iam", Operation: "SimulatePrincipalPolicy", Code: "AccessDenied"},
 	}})
-	s := look(t, w.ManagementConfig("ap-northeast-1"), Options{Home: "ap-northeast-1", Regions: []string{"us-east-1"}, Caller: []string{"iam:GetRole"}, Role: []string{"iam:GetRole"}})
+	s := look(t, w.ManagementConfig("ap-northeast-1"), Options{Home: "ap-northeast-1", Regions: []string{"us-east-1"}, Caller: []Question{{[]string{"iam:GetRole"}, "*"}}, Role: []Question{{[]string{"iam:GetRole"}, "*"}}})
 	if s.LandingZone.Err == nil || s.account(t, "300000000001").Cells[0].Recorders.Err == nil || s.account(t, "400000000001").Rights.Err == nil {
 		t.Error("a refusal is not in the survey")
 	}

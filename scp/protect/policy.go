@@ -38,6 +38,10 @@ var DefaultExempt = []string{
 	"OrgGuardRollout",
 }
 
+// ownRoles are roles of orgguard's that need no exemption, because they only
+// read, but that nobody else may make or change.
+var ownRoles = []string{"OrgGuardAudit"}
+
 // The actions. Each was checked to exist in the service's model; those on AWS
 // Config have no resource type in part, so they are denied on everything.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsconfig.html
@@ -116,6 +120,9 @@ func Policy(o Options) ([]byte, error) {
 			deny("ProtectStacks", stackActions, arn("cloudformation:*:*:stack/StackSet-orgguard-*"), arn("cloudformation:*:*:stack/orgguard-*")),
 		)
 		names = append(names, o.roleARN("orgguard-*"))
+	}
+	for _, role := range ownRoles {
+		names = append(names, o.roleARN(role))
 	}
 	doc.Statement = append(doc.Statement, deny("ProtectExemptNames", roleActions, slices.Compact(names)...))
 	b, err := json.Marshal(doc)
