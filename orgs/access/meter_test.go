@@ -232,7 +232,8 @@ func fill(v reflect.Value, depth int) {
 // than these are, with two actions, or of features that orgguard has no use for.
 // One that orgguard comes to use belongs into actionNames.
 var noAction = []string{
-	"cloudtrail:ListInsightsMetricData", "iam:AcquireRole", "iam:UpdateDelegationRequest", "kms:Decapsulate", "kms:Encapsulate", "kms:ReEncrypt",
+	"cloudtrail:ListInsightsMetricData", "ec2:*CapacityReservationDateChangeQuote*", "ec2:*ClientVpnEndpointAuthorizationPolicy",
+	"ec2:*TransitGatewayAttachmentNatConfiguration", "ec2:GetCapacityManagerSupportabilityScores", "ec2:GetImageFindings", "iam:AcquireRole", "iam:UpdateDelegationRequest", "kms:Decapsulate", "kms:Encapsulate", "kms:ReEncrypt",
 	"s3:*Accelerate*", "s3:*Analytics*", "s3:*Cors", "s3:*IntelligentTiering*", "s3:*Inventory*", "s3:*Metadata*", "s3:*Metrics*", "s3:*Multipart*",
 	"s3:*Part*", "s3:CopyObject", "s3:CreateSession", "s3:ListDirectoryBuckets", "s3:RenameObject", "s3:SelectObjectContent", "s3:WriteGetObjectResponse",
 }
@@ -293,6 +294,9 @@ func TestEveryOperationHasAnActionThatIAMKnows(t *testing.T) {
 				continue
 			}
 			known := func(pattern string) bool { ok, _ := path.Match(pattern, got[0]); return ok }
+			if field.Name == "S3Control" && !strings.HasSuffix(name, "PublicAccessBlock") {
+				continue // no part of orgguard calls it, and none of its names is an action
+			}
 			if len(ref.Expand(got[0])) == 0 && !slices.ContainsFunc(noAction, known) {
 				unknown = append(unknown, got[0])
 			}
@@ -301,7 +305,7 @@ func TestEveryOperationHasAnActionThatIAMKnows(t *testing.T) {
 			t.Errorf("%s: IAM has no %s", field.Name, strings.Join(unknown, ", "))
 		}
 	}
-	if clients < 12 || operations < 700 || len(skipped) > 15 {
+	if clients < 12 || operations < 700 || len(skipped) > 40 {
 		t.Errorf("%d operations of %d clients were looked at, but not %q", operations, clients, skipped)
 	}
 }
