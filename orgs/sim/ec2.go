@@ -144,7 +144,7 @@ func prefer[A, B ~string](want A, have *B) {
 	}
 }
 
-// keep says whether a thing passes the filters of a Describe call. values gives
+// passes says whether a thing passes the filters of a Describe call. values gives
 // the thing's values of the filters that the call knows.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
 func passes(filters []types.Filter, values map[string][]string) (bool, error) {

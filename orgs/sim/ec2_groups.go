@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -218,5 +217,5 @@ func revokeEgress(c *call, in *ec2.RevokeSecurityGroupEgressInput) (*ec2.RevokeS
 // openTo says whether a rule lets anybody on the internet in on a port.
 func (r groupRule) openTo(port int32) bool {
 	return !r.Egress && (r.Peer == "0.0.0.0/0" || r.Peer == "::/0") &&
-		(r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && cmp.Compare(r.From, port) <= 0 && cmp.Compare(port, r.To) <= 0)
+		(r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && r.From <= port && port <= r.To)
 }
