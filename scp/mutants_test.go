@@ -499,6 +499,48 @@ func TestMutantsTextClasses(t *testing.T) {
 	}
 }
 
+// TestMutantsTextClassesBounded: patterns that would take too much work have no list
+// of classes, each bound on its own.
+func TestMutantsTextClassesBounded(t *testing.T) {
+	var many strings.Builder
+	for r := range rune(maxAlphabet + 10) {
+		many.WriteRune('一' + r)
+	}
+	like := func(patterns ...string) (ms []matcher) {
+		for _, p := range patterns {
+			ms = append(ms, matcher{kind: opStringLike, pattern: wildcards(p)})
+		}
+		return ms
+	}
+	for name, ms := range map[string][]matcher{
+		"a pattern that is too long":            {{kind: opStringEquals, pattern: strings.Repeat("a", maxTokens+1)}},
+		"too many different characters":         {{kind: opStringEquals, pattern: many.String()}},
+		"patterns that come in too many sets":   like("*a*", "*b*", "*c*", "*d*", "*e*", "*f*", "*g*"),
+		"a pattern with too many ways to match": like("*a" + strings.Repeat("?", 14)),
+	} {
+		if texts, ok := textClasses(ms); ok || texts != nil {
+			t.Errorf("%s: %q, %v", name, texts, ok)
+		}
+	}
+	if texts, ok := textClasses(like("*a*", "*b*", "*a??")); !ok || len(texts) < 6 {
+		t.Errorf("few patterns: %q, %v", texts, ok)
+	}
+}
+
+// TestMutantsTextClassesFold: a text that only a pattern of any letter case matches
+// is a class of its own beside the pattern's own spelling.
+func TestMutantsTextClassesFold(t *testing.T) {
+	for _, word := range []string{"a", "k", "ſ", "BC"} {
+		values, ok := textClasses([]matcher{{kind: opStringEqualsIgnoreCase, pattern: word}, {kind: opStringEquals, pattern: word}})
+		if !ok || !slices.Contains(values, word) {
+			t.Fatalf("%q: %q, %v", word, values, ok)
+		}
+		if !slices.ContainsFunc(values, func(v string) bool { return v != word && strings.EqualFold(v, word) }) {
+			t.Errorf("%q: nothing in another letter case among %q", word, values)
+		}
+	}
+}
+
 func sign(n int) string {
 	switch {
 	case n < 0:
