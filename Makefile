@@ -84,6 +84,9 @@ rendered: build
 	@for mode in central local; do \
 		bin/orgguard render --all --config cmd/orgguard/testdata/render-$$mode.yaml --output-dir bin/templates/$$mode || exit 1; \
 	done
+	@for engine in github-actions gitlab; do \
+		bin/orgguard schedule render --quiet --for $$engine --output-dir bin/templates/schedule || exit 1; \
+	done
 	@files=`find bin/templates -name '*.yaml' -o -name '*.template.json'`; \
 	if [ -z "$$files" ]; then echo 'orgguard render wrote no template' >&2; exit 1; fi; \
 	$(CFNLINT) -- $$files

@@ -54,6 +54,8 @@ func newAuditCommand(s streams) *cli.Command {
 			&cli.StringSliceFlag{Name: "ou", Usage: "only accounts below this OU, by id, name or `PATH`; repeatable"},
 			&cli.StringSliceFlag{Name: "tag", Usage: "only accounts with this tag, as `KEY=VALUE` or KEY; several must all match"},
 			&cli.StringSliceFlag{Name: "region", Usage: "only this `REGION`, or global; repeatable"},
+			&cli.StringFlag{Name: "every", Usage: "audit again and again, once in this `TIME` (30m, 6h, 1d, …), until stopped"},
+			&cli.StringFlag{Name: "listen", Usage: "with --every: serve /healthz and /metrics on this loopback `ADDRESS`, e.g. 127.0.0.1:9464"},
 			&cli.StringFlag{Name: "shard", Usage: "look at part `I/N` of the accounts; orgguard report merge puts the parts together"},
 			&cli.BoolFlag{Name: "stackset-drift", Usage: "have CloudFormation detect drift of the stack sets as well; that leaves an operation in each set's list"},
 			generatedAtFlag(),
@@ -87,18 +89,32 @@ func newAuditCommand(s streams) *cli.Command {
 				}
 				o.tags = append(o.tags, tag)
 			}
-			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
-				if !o.at.IsZero() {
-					s.now = func() time.Time { return o.at }
-				}
-				a, err := runAudit(ctx, s, o)
-				if err != nil {
-					return err
-				}
-				return s.conclude(ctx, a, o)
-			})
+			once := func(ctx context.Context) (*reports.Audit, error) { return auditOnce(ctx, g, s, o) }
+			if c.String("every") != "" || c.String("listen") != "" {
+				return serve(c.Context, g, s, c.String("every"), c.String("listen"), o, once)
+			}
+			_, err = once(c.Context)
+			return err
 		},
 	}
+}
+
+// auditOnce makes one audit and delivers it. The error may be no more than the exit
+// code of what was found.
+func auditOnce(ctx context.Context, g globals, st streams, o auditOptions) (*reports.Audit, error) {
+	var made *reports.Audit
+	err := withSession(ctx, g, st, reads, func(ctx context.Context, s *session) error {
+		if !o.at.IsZero() {
+			s.now = func() time.Time { return o.at }
+		}
+		a, err := runAudit(ctx, s, o)
+		if err != nil {
+			return err
+		}
+		made = &a
+		return s.conclude(ctx, a, o)
+	})
+	return made, err
 }
 
 // formatFlag is --format for a command that knows the formats.

@@ -1,0 +1,93 @@
+package schedule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Job is an audit that is to run by itself.
+type Job struct {
+	// Name is the job's, and begins the names of its resources.
+	Name string
+	// Every is the time between two runs, Minute the minute of the hour at
+	// which they begin; see Spread.
+	Every  Interval
+	Minute int
+	// Config is the configuration file where the job runs, as an absolute path
+	// or, for CI systems, as a path in the repository.
+	Config string
+	// Partition and Region of the caller, e.g. "aws", "ap-northeast-1".
+	Partition, Region string
+	// AuditRole is the role assumed in the accounts, by name with its path.
+	AuditRole string
+	// Actions are the IAM actions that an audit needs where it is called from.
+	Actions []string
+	// Host is the GitLab that runs the pipeline, e.g. "gitlab.com".
+	Host string
+	// Image is a container image with orgguard in it, for clusters.
+	Image string
+	// Version of orgguard that wrote the files.
+	Version string
+}
+
+var (
+	namePattern   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	rolePattern   = regexp.MustCompile(`^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$`)
+	// imagePattern is a reference to an image as registries take it: host, path,
+	// and a tag, a digest or both.
+	imagePattern = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`)
+	hostPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$`)
+	pathPattern  = regexp.MustCompile(`^[A-Za-z0-9._/@+-]+$`)
+)
+
+// Validate reports everything in the job that an engine could not say.
+func (j Job) Validate() error {
+	var problems []error
+	bad := func(what, value, want string) {
+		problems = append(problems, fmt.Errorf("%s %q: want %s", what, value, want))
+	}
+	if !namePattern.MatchString(j.Name) {
+		bad("name", j.Name, "up to 40 lower-case letters, digits and hyphens, a letter first")
+	}
+	if j.Minute < 0 || j.Minute > 59 {
+		bad("minute", fmt.Sprint(j.Minute), "0 to 59")
+	}
+	if !pathPattern.MatchString(j.Config) || path.Clean(j.Config) != j.Config {
+		bad("configuration file", j.Config, "a plain path of letters, digits and ._/@+-")
+	}
+	if !regionPattern.MatchString(j.Region) {
+		bad("region", j.Region, "a Region such as eu-west-1")
+	}
+	if !rolePattern.MatchString(j.AuditRole) {
+		bad("role", j.AuditRole, "a role's name, with its path if it has one")
+	}
+	if !hostPattern.MatchString(j.Host) {
+		bad("host", j.Host, "a host name such as gitlab.com")
+	}
+	if j.Image != "" && (!imagePattern.MatchString(j.Image) || len(j.Image) > 255) {
+		bad("image", j.Image, "an image such as registry.example.com/orgguard:1.2.3")
+	}
+	return errors.Join(problems...)
+}
+
+// Cron is the job's schedule as a line of cron has it.
+func (j Job) Cron() string { return j.Every.Cron(j.Minute) }
+
+// Role is the ARN of the audit role in every account.
+func (j Job) Role() string {
+	return "arn:" + j.Partition + ":iam::*:role/" + strings.TrimPrefix(j.AuditRole, "/")
+}
+
+// quote is a string for YAML, shell-free: JSON's quoting is YAML's too.
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return `""` // strings always marshal
+	}
+	return string(b)
+}

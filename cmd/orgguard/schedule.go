@@ -1,0 +1,93 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/orgguard/orgguard/baseline/schedule"
+	"github.com/orgguard/orgguard/orgs"
+)
+
+func newScheduleCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:        "schedule",
+		Usage:       "the audit that runs by itself",
+		Subcommands: []*cli.Command{newScheduleRenderCommand(s)},
+	}
+}
+
+// scheduleOptions are the flags of schedule render.
+type scheduleOptions struct {
+	target, every, name, configPath, image, host string
+}
+
+func newScheduleRenderCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "render",
+		Usage: "print what an engine needs to run the audit again and again; needs no credentials",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "for", Usage: "the engine: `" + strings.Join(schedule.Names(), "|") + "`", Required: true},
+			&cli.StringFlag{Name: "every", Usage: "run once in this `TIME`: 30m, 6h, 1d, …", Value: "6h"},
+			&cli.StringFlag{Name: "name", Usage: "`NAME` of the job", Value: "orgguard-audit"},
+			&cli.StringFlag{Name: "config-path", Usage: "`PATH` of the configuration where the job runs (default: orgguard.yaml in a repository, /etc/orgguard/orgguard.yaml elsewhere)"},
+			&cli.StringFlag{Name: "image", Usage: "container `IMAGE` with orgguard in it, for clusters"},
+			&cli.StringFlag{Name: "gitlab-host", Usage: "the GitLab that runs the pipeline", Value: "gitlab.com"},
+			&cli.StringFlag{Name: "output-dir", Usage: "write files into `DIR` instead"},
+		},
+		Action: func(c *cli.Context) error {
+			g, err := readGlobals(c)
+			if err != nil {
+				return err
+			}
+			o := scheduleOptions{
+				target: c.String("for"), every: c.String("every"), name: c.String("name"), configPath: c.String("config-path"),
+				image: c.String("image"), host: c.String("gitlab-host"),
+			}
+			files, err := runScheduleRender(&session{globals: g, streams: s}, o)
+			if err != nil {
+				return badInput(err)
+			}
+			return writeRendered(s.out, c.String("output-dir"), files)
+		},
+	}
+}
+
+// runScheduleRender makes the files of an engine from the configuration.
+func runScheduleRender(s *session, o scheduleOptions) ([]rendered, error) {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	j := schedule.Job{
+		Name: o.name, Config: o.configPath, Region: cfg.HomeRegion, AuditRole: cfg.Organization.AccessRole, Actions: grants["audit"].caller,
+		Image: o.image, Host: o.host, Version: version,
+	}
+	if j.Region == "" {
+		j.Region = s.region
+	}
+	if j.Region == "" {
+		j.Region = orgs.PartitionOf("").GlobalRegion
+	}
+	j.Partition = orgs.PartitionOf(j.Region).ID
+	if j.Config == "" {
+		j.Config = "/etc/orgguard/orgguard.yaml"
+		if slices.Contains([]string{"github-actions", "gitlab"}, o.target) {
+			j.Config = "orgguard.yaml"
+		}
+	}
+	if j.Every, err = schedule.ParseInterval(o.every); err != nil {
+		return nil, err
+	}
+	j.Minute = schedule.Spread(j.Name + cfg.SecurityAccount)
+	files, err := schedule.Render(o.target, j)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]rendered, len(files))
+	for i, f := range files {
+		out[i] = rendered{f.Name, f.Text}
+	}
+	return out, nil
+}
