@@ -72,7 +72,7 @@ var (
 		"states:CreateStateMachine", "states:DeleteStateMachine", "states:TagResource", "states:UpdateStateMachine",
 	}
 	// takeAway is for undo and teardown.
-	takeAway = []string{"cloudformation:DeleteStackSet", "config:StopConfigurationRecorder", "organizations:DeletePolicy", "organizations:DetachPolicy"}
+	takeAway = []string{"cloudformation:DeleteStackSet", "config:StopConfigurationRecorder"}
 	// deleteHistory is for --delete-history.
 	deleteHistory = []string{
 		"config:DeleteConfigurationRecorder", "config:DeleteDeliveryChannel", "config:StopConfigurationRecorder", "s3:DeleteBucket", "s3:ListBucket",
@@ -86,8 +86,9 @@ var (
 		"cloudformation:ListStackSetOperations", "cloudformation:TagResource",
 		"cloudformation:UpdateStackSet",
 		"iam:CreateServiceLinkedRole",
-		"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:EnableAWSServiceAccess", "organizations:EnablePolicyType",
-		"organizations:ListPoliciesForTarget", "organizations:TagResource", "organizations:UpdatePolicy",
+		// DeletePolicy and DetachPolicy take back a wave of the SCP that failed.
+		"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:DeletePolicy", "organizations:DetachPolicy",
+		"organizations:EnableAWSServiceAccess", "organizations:EnablePolicyType", "organizations:TagResource", "organizations:UpdatePolicy",
 	}
 )
 

@@ -136,7 +136,7 @@ func (s *session) renderSingle(control string) ([]rendered, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
+	cfg.Organization.Exclude, cfg.Rollout.Waves = nil, nil // names of accounts and OUs that nobody looks up here
 	t, err := baseline.SingleAccount(cfg, placeholder(cfg), control, s.region)
 	if err != nil {
 		return nil, badInput(err)

@@ -606,7 +606,7 @@ func readRun(l journal.Log, into *scpRun) error {
 	if err != nil || len(into.Waves) == 0 {
 		return &exitError{code: exitUsage, err: &orgs.Hinted{
 			Err:  fmt.Errorf("run %s was not one of scp apply or scp remove, but: %s", l.Run(), l.Header().Command),
-			Next: "a rollout is repeated by running it again",
+			Next: "a rollout is repeated by running it again, and orgguard undo takes it back",
 		}}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/orgs/spec"
 	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/preview"
 	"github.com/orgguard/orgguard/scp/protect"
 )
 
@@ -117,7 +118,10 @@ func (s *session) resolve() error {
 	if s.base, err = baseline.Resolve(s.cfg, s.org, s.pool.Region()); err != nil {
 		return badInput(err)
 	}
-	s.guard, err = protect.New(s.cfg, s.org)
+	if s.guard, err = protect.New(s.cfg, s.org); err == nil && s.guard != nil {
+		s.guard.Judge = preview.Input{Guards: s.guards(nil), Regions: s.base.Regions}
+		s.guard.Say = func(text string) { s.note("%s", text) }
+	}
 	return badInput(err)
 }
 

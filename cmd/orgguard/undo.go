@@ -13,6 +13,7 @@ import (
 	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/scp/apply"
 	"github.com/orgguard/orgguard/scp/protect"
 )
 
@@ -67,10 +68,13 @@ func newUndoCommand(s streams) *cli.Command {
 				if org := l.Header().Organization; org != s.org.ID {
 					return usage("run %s wrote to organization %s and this is %s", c.String("run"), org, s.org.ID)
 				}
+				if readRun(l, new(scpRun)) == nil {
+					return usage("run %s was one of scp apply or scp remove: orgguard scp apply --undo %s takes it back", l.Run(), l.Run())
+				}
 				if err := s.unlocked(ctx, o.breakLock); err != nil {
 					return err
 				}
-				p, tasks, err := s.undoOf(ctx, l.Steps())
+				p, tasks, err := s.undoOf(ctx, l)
 				if err != nil {
 					return err
 				}
@@ -105,15 +109,15 @@ func listRuns(dir string, s streams) error {
 	return err
 }
 
-// undoOf is the plan that takes back what the records say.
-func (s *session) undoOf(ctx context.Context, records []journal.Record) (plan.Plan, []plan.Task, error) {
-	proposal := baseline.Proposal{}
-	if slices.ContainsFunc(records, func(r journal.Record) bool { return r.Change.Kind == "scp" }) {
+// undoOf is the plan that takes back what a run did.
+func (s *session) undoOf(ctx context.Context, l journal.Log) (plan.Plan, []plan.Task, error) {
+	proposal, records := baseline.Proposal{}, l.Steps()
+	if slices.ContainsFunc(records, func(r journal.Record) bool { return r.Change.Kind == apply.Kind }) {
 		state, err := protect.Observe(ctx, s.pool, s.org)
 		if err != nil {
 			return plan.Plan{}, nil, err
 		}
-		proposal.Tasks, proposal.Skipped = protect.Undo(s.org, state, s.pool, records)
+		proposal.Tasks, proposal.Skipped = protect.Undo(s.org, state, s.pool, l)
 	}
 	base := s.base.Undo(ctx, s.pool, records)
 	tasks := append(proposal.Tasks, base.Tasks...)

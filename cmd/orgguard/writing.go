@@ -69,6 +69,9 @@ func (s *session) execute(ctx context.Context, command string, tasks []plan.Task
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	s.note("run %s: orgguard undo --run %s takes it back", j.Run(), j.Run())
+	if s.guard != nil {
+		s.guard.Record(j)
+	}
 	res = e.Run(ctx, j.Tasks(tasks))
 	outcome := "done"
 	if n := res.Failed(); n > 0 {

@@ -84,6 +84,9 @@ func TestPlan(t *testing.T) {
 		"an edit of what is nowhere":              {there(textA), Wish{Content: textB, Attach: []string{"ou-sand"}}, groupsOf("400000000001"), []string{"400000000001: update, attach 400000000001", "everything else: attach ou-sand", "attachments that became redundant: detach 400000000001"}},
 		"a removal goes by the waves":             {there(textA, "ou-prod", "ou-dev", "ou-sand", "r-root"), Wish{Detach: []string{"ou-prod", "ou-dev", "ou-sand", "r-root"}}, groupsOf("ou-sand", "ou-work"), []string{"ou-sand: detach ou-sand", "ou-work: detach ou-prod, detach ou-dev", "everything else: detach r-root"}},
 		"a removal of what is not there":          {there(textA, "ou-prod"), Wish{Detach: []string{"ou-dev"}}, nil, nil},
+		"one to be deleted goes at the end":       {there(textA, "ou-prod", "ou-sand"), Wish{Detach: []string{"ou-prod", "ou-sand"}, Delete: true}, groupsOf("ou-sand"), []string{"ou-sand: detach ou-sand", "everything else: detach ou-prod, delete"}},
+		"one that is nowhere is deleted":          {there(textA), Wish{Delete: true}, groupsOf("ou-sand"), []string{"all at once: delete"}},
+		"what is not there is not deleted":        {Policy{Name: "p"}, Wish{Delete: true}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Plan(tree(), c.have, c.wish, c.groups)

@@ -23,6 +23,7 @@
 // An edit reaches all targets of a policy at once, for AWS has one text for each
 // policy; it is a wave of its own, and the first.
 //
-// The package is used by scp apply and scp remove. It imports preview, for the
+// The package is used by scp apply, scp remove and, for the policy of the baseline,
+// by rollout, undo and teardown (scp/protect). It imports preview, for the
 // judgement, and nothing of baseline or reports.
 package apply

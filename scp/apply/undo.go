@@ -92,7 +92,8 @@ func Made(l journal.Log) []plan.Change {
 	for _, e := range l.Entries {
 		switch e.Phase {
 		case journal.Begin:
-			if e.Change.Kind == Kind {
+			// The policy type stays on: taking it back would detach every policy.
+			if e.Change.Kind == Kind && e.Change.Verb != plan.Enable {
 				out = append(out, *e.Change)
 			}
 		case journal.Note:

@@ -22,6 +22,7 @@ type Wish struct {
 	Content string // the policy's text; "" leaves it as it is
 	Attach  []string
 	Detach  []string
+	Delete  bool   // delete it, when it is attached nowhere any more
 	Control string // the control that the changes serve, if any
 }
 
@@ -61,6 +62,9 @@ type Wave struct {
 // everythingElse is the wave of what no group covers.
 const everythingElse = "everything else"
 
+// allAtOnce is the one wave where there are no groups.
+const allAtOnce = "all at once"
+
 // redundant is the last wave, where attachments are taken off that the target's
 // own has made redundant.
 const redundant = "attachments that became redundant"
@@ -76,6 +80,9 @@ func Plan(org *orgs.Organization, have Policy, wish Wish, groups []Group) []Wave
 	p.text(have, wish)
 	p.attach(wish.Attach)
 	p.detach(wish.Detach)
+	if wish.Delete && have.ID != "" {
+		p.remove(have.Content)
+	}
 	for i := range p.waves {
 		p.waves[i].Number = i + 1
 	}
@@ -180,7 +187,7 @@ func (p *planner) attach(targets []string) {
 	}
 	name := everythingElse
 	if len(p.waves) == 0 {
-		name = "all at once"
+		name = allAtOnce
 	}
 	p.add(name, accounts, changes...)
 	p.first = nil
@@ -241,9 +248,20 @@ func (p *planner) detach(targets []string) {
 	}
 	name := everythingElse
 	if len(p.waves) == 0 {
-		name = "all at once"
+		name = allAtOnce
 	}
 	wave(name, pending)
+}
+
+// remove deletes the policy, at the end of the last wave.
+func (p *planner) remove(content string) {
+	c := p.maker.remove(content, "is attached nowhere by then")
+	if len(p.waves) == 0 {
+		p.add(allAtOnce, 0, c)
+		return
+	}
+	last := &p.waves[len(p.waves)-1]
+	last.Changes = append(last.Changes, c)
 }
 
 // Changes are the changes of all waves, in their order.

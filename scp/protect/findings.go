@@ -9,6 +9,7 @@ import (
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/scp"
+	"github.com/orgguard/orgguard/scp/apply"
 )
 
 // Findings compares what AWS Organizations holds with what should be, for every
@@ -119,7 +120,7 @@ func (g *Guard) judge(s State, on []string) verdict {
 	if denied := g.denies(s); len(denied) < len(stopActions) {
 		return drift("the attached policy does not stop an administrator from switching AWS Config off", stopActions, denied)
 	}
-	if !sameDocument(g.Policy, []byte(s.Content)) {
+	if !apply.Same(g.Policy, []byte(s.Content)) {
 		return drift("the policy differs from the configuration", decode(g.Policy), decode([]byte(s.Content)))
 	}
 	return verdict{status: finding.InSync, reason: "attached, as configured, and effective", expected: nil, actual: nil}

@@ -156,13 +156,13 @@ func TestProposals(t *testing.T) {
 		}},
 		{"one attachment is missing, and there is one too many", []string{"Work", "None"}, func(g *Guard) State {
 			return State{TypeEnabled: true, Exists: true, ID: "p-1", Content: string(g.Policy), Targets: []string{"ou-root-none", "ou-root-prod"}}
-		}, []string{"guardrail attach policy orgguard-protect-config to Root/Work (ou-root-work) (2): not attached; reaches 2 accounts"}},
+		}, []string{"guardrail attach policy orgguard-protect-config to Root/Work (ou-root-work) (2): not attached; reaches 2 accounts, 1 of them for the first time"}},
 		{"an OU without active accounts", []string{"None"}, func(g *Guard) State {
 			return State{TypeEnabled: true, Exists: true, ID: "p-1", Content: string(g.Policy)}
 		}, []string{"guardrail attach policy orgguard-protect-config to Root/None (ou-root-none) (0): not attached; reaches 0 accounts"}},
 		{"another text", nil, func(g *Guard) State {
 			return State{TypeEnabled: true, Exists: true, ID: "p-1", Content: `{"Version":"2012-10-17","Statement":[]}`, Targets: []string{"ou-root-work", "r-root"}}
-		}, []string{"guardrail update policy orgguard-protect-config (1): differs from the configuration; the update reaches all its 2 targets at once"}},
+		}, []string{"guardrail update policy orgguard-protect-config (3): another text; the edit changes all its 2 targets (3 accounts) at once"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,15 +1,14 @@
 package protect
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/spec"
+	"github.com/orgguard/orgguard/scp/apply"
+	"github.com/orgguard/orgguard/scp/preview"
 )
 
 // Guard is the policy as the configuration wants it in one organization.
@@ -21,6 +20,15 @@ type Guard struct {
 	Exempt []string
 	// Limits are AWS's quotas.
 	Limits Limits
+	// Waves are the groups in which the targets are reached, the canaries first.
+	Waves []apply.Group
+	// Judge has the roles that must go on working after every wave, and the
+	// Regions they work in; without guards only the policy is looked at.
+	Judge preview.Input
+	// Say is told what goes on while waves are carried out; may be nil.
+	Say func(string)
+
+	runner *apply.Runner // of the last Propose
 }
 
 // Limits are the quotas of service control policies.
@@ -49,10 +57,14 @@ func New(cfg *spec.Config, org *orgs.Organization) (*Guard, error) {
 			g.Attach = append(g.Attach, ou)
 		}
 	}
+	waves, err := apply.Groups(org, cfg.Rollout.Waves)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("rollout.waves: %w", err))
+	}
+	g.Waves = waves
 	g.Exempt = slices.Concat(DefaultExempt, []string{cfg.Organization.AccessRole}, p.ExemptRoles, p.BreakGlassRoles)
 	slices.Sort(g.Exempt)
 	g.Exempt = slices.Compact(g.Exempt)
-	var err error
 	g.Policy, err = Policy(Options{Partition: org.Partition.ID, Strict: p.Strict, ExtraActions: p.ExtraActions, Exempt: g.Exempt})
 	if err != nil {
 		problems = append(problems, err)
@@ -80,13 +92,4 @@ func (g *Guard) wants(a orgs.Account) (orgs.OU, bool) {
 // name is a node as people read it.
 func (g *Guard) name(ou orgs.OU) string {
 	return fmt.Sprintf("%s (%s)", g.Org.PathName(ou.ID), ou.ID)
-}
-
-// sameDocument compares policy texts by what they say.
-func sameDocument(a, b []byte) bool {
-	var x, y any
-	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
-		return bytes.Equal(a, b)
-	}
-	return reflect.DeepEqual(x, y)
 }

@@ -2,15 +2,10 @@ package protect
 
 import (
 	"context"
-	"fmt"
-	"slices"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
-	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/scp/apply"
 )
 
 // State is what AWS Organizations holds of the policy.
@@ -22,45 +17,15 @@ type State struct {
 	Targets []string
 }
 
-// Observe reads the policy and its attachments: a listing of the policies, which
-// gives the name, and two calls more for the one that has it.
+// Observe reads the policy and its attachments.
 func Observe(ctx context.Context, pool *access.Pool, org *orgs.Organization) (State, error) {
-	at := pool.Home(org.Partition.GlobalRegion)
-	s := State{TypeEnabled: org.SCPStatus == orgs.PolicyTypeEnabled}
-	p := organizations.NewListPoliciesPaginator(pool.Organizations, &organizations.ListPoliciesInput{
-		Filter: types.PolicyTypeServiceControlPolicy, MaxResults: aws.Int32(20),
-	})
-	for p.HasMorePages() {
-		page, err := p.NextPage(ctx, at.Organizations)
-		if err != nil {
-			return s, fmt.Errorf("list service control policies: %w", err)
-		}
-		for _, sum := range page.Policies {
-			if aws.ToString(sum.Name) == PolicyName {
-				s.Exists, s.ID = true, aws.ToString(sum.Id)
-			}
-		}
-	}
-	if !s.Exists {
-		return s, nil
-	}
-	desc, err := pool.Organizations.DescribePolicy(ctx, &organizations.DescribePolicyInput{PolicyId: aws.String(s.ID)}, at.Organizations)
-	if err != nil {
-		return s, fmt.Errorf("describe policy %s: %w", PolicyName, err)
-	}
-	s.Content = aws.ToString(desc.Policy.Content)
-	t := organizations.NewListTargetsForPolicyPaginator(pool.Organizations, &organizations.ListTargetsForPolicyInput{
-		PolicyId: aws.String(s.ID), MaxResults: aws.Int32(20),
-	})
-	for t.HasMorePages() {
-		page, err := t.NextPage(ctx, at.Organizations)
-		if err != nil {
-			return s, fmt.Errorf("list targets of policy %s: %w", PolicyName, err)
-		}
-		for _, x := range page.Targets {
-			s.Targets = append(s.Targets, aws.ToString(x.TargetId))
-		}
-	}
-	slices.Sort(s.Targets)
-	return s, nil
+	p, err := apply.ReadPolicy(ctx, pool, org, PolicyName)
+	return State{
+		TypeEnabled: org.SCPStatus == orgs.PolicyTypeEnabled, Exists: p.ID != "", ID: p.ID, Content: p.Content, Targets: p.Targets,
+	}, err
+}
+
+// policy is the policy as package apply has it.
+func (s State) policy() apply.Policy {
+	return apply.Policy{Name: PolicyName, ID: s.ID, Content: s.Content, Targets: s.Targets}
 }

@@ -95,7 +95,7 @@ func look(t *testing.T, w *sim.World, change func(*spec.ProtectConfig)) (*Guard,
 	return g, pool, s
 }
 
-func apply(t *testing.T, g *Guard, s State, pool *access.Pool) plan.Result {
+func carryOut(t *testing.T, g *Guard, s State, pool *access.Pool) plan.Result {
 	t.Helper()
 	tasks, _ := g.Propose(s, nil, pool)
 	plan.SortTasks(tasks)
@@ -105,7 +105,7 @@ func apply(t *testing.T, g *Guard, s State, pool *access.Pool) plan.Result {
 func mustApply(t *testing.T, w *sim.World, change func(*spec.ProtectConfig)) {
 	t.Helper()
 	g, pool, s := look(t, w, change)
-	for _, o := range apply(t, g, s, pool).Outcomes {
+	for _, o := range carryOut(t, g, s, pool).Outcomes {
 		if o.Err != "" || o.Skipped {
 			t.Fatalf("%s %s: %q, skipped %v", o.Change.Verb, o.Change.Resource, o.Err, o.Skipped)
 		}
@@ -236,7 +236,7 @@ func TestTroubleWithAttaching(t *testing.T) {
 				w := demo(t, c.change)
 				g, pool, s := look(t, w, nil)
 				w.SetFaults(sim.Faults{Errors: c.faults})
-				res := apply(t, g, s, pool)
+				res := carryOut(t, g, s, pool)
 				var first plan.Outcome
 				skipped := 0
 				for _, o := range res.Outcomes {
@@ -250,7 +250,7 @@ func TestTroubleWithAttaching(t *testing.T) {
 				if !strings.Contains(first.Err, c.err) || (first.Err == "") != (c.err == "") || !strings.Contains(first.Hint, c.hint) {
 					t.Errorf("error %q, hint %q; want %q, %q", first.Err, first.Hint, c.err, c.hint)
 				}
-				if c.name == "the policy cannot be made" && !strings.HasSuffix(res.Outcomes[len(res.Outcomes)-1].Err, "it could not be created") {
+				if c.name == "the policy cannot be made" && !strings.HasSuffix(res.Outcomes[len(res.Outcomes)-1].Err, "wave 1, all at once, failed") {
 					t.Errorf("attaching ends with %q", res.Outcomes[len(res.Outcomes)-1].Err)
 				}
 				if c.skippedToo && skipped != len(res.Outcomes)-1 {
