@@ -131,6 +131,9 @@ func (t *teardown) set(ctx context.Context, u unit) {
 
 // stacks proposes to delete the plain stacks of a unit.
 func (t *teardown) stacks(ctx context.Context, u unit, workers int) {
+	if u.direct {
+		return // settings of the accounts: they are in no stack
+	}
 	var places []stackPlace
 	for _, a := range t.Accounts {
 		if a.State != orgs.StateActive || !t.has(u, a.ID) || u.everywhere() && a.ID != t.Org.ManagementAccount {
