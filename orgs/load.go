@@ -71,6 +71,9 @@ func Load(ctx context.Context, api API) (*Organization, error) {
 			return nil, err
 		}
 	}
+	if o.Root == "" {
+		return nil, &Hinted{Err: fmt.Errorf("organization %s shows no root to this caller", o.ID), Next: "run from the management account or a delegated administrator"}
+	}
 	pathless := false
 	for _, a := range accounts {
 		if _, ok := o.OUs[a.Parent]; !ok {
@@ -130,9 +133,10 @@ func describeError(err error) error {
 	return wrapped
 }
 
-// loadTree reads the root and the OUs below it.
+// loadTree reads the root and the OUs below it. That there is no root is for Load to
+// say: the organization's number is read meanwhile.
 func (o *Organization) loadTree(ctx context.Context, api API) error {
-	if err := o.loadRoot(ctx, api); err != nil {
+	if err := o.loadRoot(ctx, api); err != nil || o.Root == "" {
 		return err
 	}
 	return o.loadOUs(ctx, api)
@@ -154,9 +158,6 @@ func (o *Organization) loadRoot(ctx context.Context, api API) error {
 				}
 			}
 		}
-	}
-	if o.Root == "" {
-		return &Hinted{Err: fmt.Errorf("organization %s shows no root to this caller", o.ID), Next: "run from the management account or a delegated administrator"}
 	}
 	return nil
 }
