@@ -36,7 +36,7 @@ help:
 
 build:
 	@mkdir -p bin
-	@$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/orgguard ./cmd/orgguard
+	@$(GO) build -ldflags "-X main.version=$(VERSION)" -o bin/orgguard ./cmd/orgguard
 
 demo: build
 	@PATH="$$PWD/bin:$$PATH" sh cmd/orgguard/testdata/demo.sh
