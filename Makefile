@@ -97,7 +97,7 @@ permissions:
 
 race:
 	@echo '== go test -race'
-	@$(GO) test -race -timeout 20m ./...
+	@$(GO) test -race -timeout 40m ./...
 
 # The output goes through a file, not a pipe: a pipe would lose the exit code.
 bench: build
