@@ -28,7 +28,7 @@ help:
 	@echo 'lint       golangci-lint alone (make tools installs it)'
 	@echo 'templates  cfn-lint alone'
 	@echo 'fmt        format the code'
-	@echo 'bench      benchmarks, kept in bench.txt and bench.json; BENCH=all adds 10,000 accounts × 34 Regions'
+	@echo 'bench      benchmarks, kept in bench.txt and bench.json'
 	@echo 'fuzz       every fuzz test for FUZZTIME=10s'
 	@echo 'mutate     mistakes made in the policy evaluator that no test notices: a quarter of an hour'
 	@echo 'tools      install what is written in Go and missing, into bin/'
