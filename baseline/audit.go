@@ -49,7 +49,7 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 	take := func(found []Inspection) {
 		for _, f := range b.Findings(found, sets) {
 			out.Accounts[f.Account] = true
-			if all || f.Status != finding.InSync && f.Status != finding.NotApplicable {
+			if all || !f.Settled() {
 				out.Findings = append(out.Findings, f)
 			} else {
 				out.Counted.Add(f.Status, 1)
@@ -138,7 +138,7 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		return one(finding.NotApplicable, in.Off)
 	case in.Err != nil:
 		base.Fix = b.whyNot(in)
-		return one(finding.NotAssessed, reasonOf(in.Err))
+		return one(finding.NotAssessed, orgs.Reason(in.Err))
 	case len(in.Mismatches) == 0:
 		base.Resource = in.Resource.label()
 		return one(finding.InSync, "as configured")
@@ -171,17 +171,15 @@ func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
 	return "orgguard rollout"
 }
 
-// reasonOf shortens an SDK error to what an operator needs.
-func reasonOf(err error) string { return orgs.Reason(err) }
-
 // whyNot is the next step when an account could not be looked at.
 func (b *Baseline) whyNot(in Inspection) string {
+	var role *access.RoleError
 	switch {
 	case errors.Is(in.Err, context.Canceled) || errors.Is(in.Err, context.DeadlineExceeded):
 		return "run the audit again"
-	case strings.HasPrefix(in.Err.Error(), "assume role"):
-		return fmt.Sprintf("check that role %s exists in account %s and trusts this caller, or exclude the account with a reason", b.Config.Organization.AccessRole, in.Account.ID)
-	case strings.Contains(orgs.Code(in.Err), "AccessDenied") || orgs.Code(in.Err) == "UnauthorizedOperation": // EC2's word for it
+	case errors.As(in.Err, &role):
+		return fmt.Sprintf("check that role %s exists in account %s and trusts this caller, or exclude the account with a reason", role.Role, role.Account)
+	case orgs.Denied(in.Err):
 		return "let the access role do this; `orgguard permissions` prints what an audit needs"
 	}
 	return "run the audit again; if it stays, see the reason"

@@ -114,7 +114,7 @@ func (b *Baseline) LookAccess(ctx context.Context, pool *access.Pool) (*AccessLo
 		return nil, err
 	}
 	if mgmt := b.Org.ManagementAccount; b.ownsManagement(pool) {
-		st, err := observeStack(ctx, site{Pool: pool, at: pool.In(b.Org.Partition, mgmt, b.Home)}, AccessStack)
+		st, err := observeStack(ctx, b.site(pool, mgmt, b.Home), AccessStack)
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +184,7 @@ func (b *Baseline) VerifyAccess(ctx context.Context, pools map[string]*access.Po
 	}) {
 		if o.Err != nil {
 			out = append(out, plan.Failure{
-				Account: string(todo[i].account.ID), AccountName: todo[i].account.Name, Region: b.Home, Status: "CANNOT ENTER", Reason: reasonOf(o.Err),
+				Account: string(todo[i].account.ID), AccountName: todo[i].account.Name, Region: b.Home, Status: "CANNOT ENTER", Reason: orgs.Reason(o.Err),
 				Fix: "orgguard bootstrap",
 			})
 		}

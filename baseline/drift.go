@@ -2,10 +2,8 @@ package baseline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -30,7 +28,7 @@ type Drift struct {
 // unchecked are the types of the baseline that drift detection does not support. It
 // calls them NOT_CHECKED, whatever has become of them.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-import-supported-resources.html
-const unchecked = "AWS::Config::ConfigurationRecorder and AWS::Config::DeliveryChannel"
+var unchecked = []string{"AWS::Config::ConfigurationRecorder", "AWS::Config::DeliveryChannel"}
 
 // DetectDrift has CloudFormation compare the stack sets' instances with their
 // templates, waits, and reads what it found into the sets. It changes nothing that is
@@ -168,7 +166,7 @@ func (s StackSets) drifted(in Inspection) string {
 	if _, ok := s[in.unit.ID].Instances[key]; !ok {
 		return ""
 	}
-	if slices.Contains(strings.Split(unchecked, " and "), in.Resource.Type) {
+	if slices.Contains(unchecked, in.Resource.Type) {
 		return string(types.StackResourceDriftStatusNotChecked)
 	}
 	if status := s[in.unit.ID].Drift.Resources[key][in.Resource.LogicalID]; status != "" {
@@ -226,7 +224,7 @@ func (b *Baseline) undetected(sets StackSets) []finding.Finding {
 		}
 		out = append(out, finding.Finding{
 			Account: string(mgmt.ID), AccountName: mgmt.Name, OUPath: b.Org.PathName(mgmt.Parent), Region: b.Home, Control: u.controls[0],
-			Resource: "drift detection of " + u.Stack, Severity: finding.Low, Status: finding.NotAssessed, Reason: reasonOf(s.Drift.Err),
+			Resource: "drift detection of " + u.Stack, Severity: finding.Low, Status: finding.NotAssessed, Reason: orgs.Reason(s.Drift.Err),
 			Fix: "let the caller detect drift (`orgguard permissions --command \"audit --stackset-drift\"`), or audit without --stackset-drift",
 		})
 	}
@@ -237,20 +235,21 @@ func (b *Baseline) undetected(sets StackSets) []finding.Finding {
 // asked it.
 func (s StackSets) DriftNote() string {
 	var sets, instances, drifted, failed int
-	var problems []error
+	asked := false
 	for _, id := range sortedKeys(s) {
 		d := s[id].Drift
 		switch {
 		case d == nil:
 		case d.Err != nil:
-			problems = append(problems, d.Err)
+			asked = true
 		default:
+			asked = true
 			sets, instances, drifted, failed = sets+1, instances+d.Instances, drifted+d.Drifted, failed+d.Failed
 		}
 	}
-	if sets == 0 && errors.Join(problems...) == nil {
+	if !asked {
 		return ""
 	}
 	return fmt.Sprintf("StackSet drift detection: %d of %d instances of %d stack sets drifted, %d could not be looked at. It cannot see recorders and delivery channels "+
-		"(%s are NOT_CHECKED), nor changes made by CloudFormation itself: the accounts were asked about those", drifted, instances, sets, failed, unchecked)
+		"(%s are NOT_CHECKED), nor changes made by CloudFormation itself: the accounts were asked about those", drifted, instances, sets, failed, joinAnd(unchecked))
 }

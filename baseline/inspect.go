@@ -413,7 +413,7 @@ func (b *Baseline) look(ctx context.Context, pool *access.Pool, in *Inspection, 
 			return
 		}
 	}
-	s := site{Pool: pool, at: pool.In(b.Org.Partition, in.Account.ID, in.Region)}
+	s := b.site(pool, in.Account.ID, in.Region)
 	seen := inspect(ctx, s, in.Resource)
 	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, seen.Mismatches
 }

@@ -45,6 +45,10 @@ type site struct {
 	at access.At
 }
 
+func (b *Baseline) site(pool *access.Pool, id orgs.AccountID, region string) site {
+	return site{Pool: pool, at: pool.In(b.Org.Partition, id, region)}
+}
+
 // Mismatch is one way in which a resource is not as its template says.
 type Mismatch struct {
 	Reason   string

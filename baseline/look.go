@@ -80,7 +80,7 @@ func (b *Baseline) LookAt(ctx context.Context, pool *access.Pool, f Filter, work
 	l.Sets = b.LoadStackSets(ctx, pool, f)
 	places := b.stackPlaces(r)
 	states := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (stackState, error) {
-		return observeStack(ctx, site{Pool: pool, at: pool.In(b.Org.Partition, p.account, p.region)}, p.unit.Stack)
+		return observeStack(ctx, b.site(pool, p.account, p.region), p.unit.Stack)
 	})
 	for i, p := range places {
 		l.stacks[stackKey(p.unit, p.account, p.region)] = states[i]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -151,7 +152,7 @@ func (p *proposer) access() {
 	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
 	switch {
 	case p.look.TrustedAccessErr != nil:
-		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global, Control: "all", Reason: reasonOf(p.look.TrustedAccessErr), Blocked: true})
+		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global, Control: "all", Reason: orgs.Reason(p.look.TrustedAccessErr), Blocked: true})
 	case !p.look.TrustedAccess:
 		c := p.cloud(p.pool)
 		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{
@@ -193,8 +194,8 @@ func (p *proposer) unit(u *composed, views []view) {
 // blind reports an account that could not be looked at.
 func (p *proposer) blind(v view, also string) {
 	err := v.err()
-	region, what := v.region, reasonOf(err)
-	if strings.HasPrefix(err.Error(), "assume role") {
+	region, what := v.region, orgs.Reason(err)
+	if role := (*access.RoleError)(nil); errors.As(err, &role) {
 		region = finding.Global
 	}
 	p.skip(skipOf(v.account, region, "all", what+also, true))
@@ -210,7 +211,7 @@ func (p *proposer) plainStack(v view) {
 	st := o.Value
 	switch {
 	case o.Err != nil:
-		p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), reasonOf(o.Err), true))
+		p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), orgs.Reason(o.Err), true))
 	case st.is(v.unit) && !st.failedCreation() && !st.inProgress():
 		p.repair(v)
 	case !st.Exists && v.present():
@@ -232,7 +233,7 @@ func (p *proposer) plainStack(v view) {
 			}
 		}
 		c.Undo = fmt.Sprintf("aws cloudformation delete-stack --region %s --stack-name %s", v.region, v.unit.Stack)
-		s := site{Pool: p.pool, at: p.pool.In(p.Org.Partition, v.account.ID, v.region)}
+		s := p.site(p.pool, v.account.ID, v.region)
 		was := stackWas{Unit: v.unit.ID, Existed: st.Exists && !st.failedCreation(), Body: st.Body, Params: st.Params}
 		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 			return nil, putStack(ctx, s, v.unit, st)
@@ -300,7 +301,7 @@ func (p *proposer) stackSet(u *composed, views []view) {
 	set := p.look.Sets[u.ID]
 	if set.Err != nil {
 		mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
-		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: p.Home, Control: strings.Join(u.controls, ","), Reason: reasonOf(set.Err), Blocked: true})
+		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: p.Home, Control: strings.Join(u.controls, ","), Reason: orgs.Reason(set.Err), Blocked: true})
 		return
 	}
 	byWave := map[int]*setWave{}
@@ -456,11 +457,11 @@ func (p *proposer) repair(v view) {
 	if name, _, yes := v.foreign(); yes {
 		c.Why = "adopts recorder " + name + ": " + c.Why
 	}
-	s := site{Pool: p.pool, at: p.pool.In(p.Org.Partition, v.account.ID, v.region)}
+	s := p.site(p.pool, v.account.ID, v.region)
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: adopted(broken), Apply: func(ctx context.Context) ([]plan.Failure, error) {
 		if err := repairAll(ctx, s, broken); err != nil {
 			return []plan.Failure{{
-				Account: string(v.account.ID), AccountName: v.account.Name, Region: v.region, Status: "FAILED", Reason: reasonOf(err),
+				Account: string(v.account.ID), AccountName: v.account.Name, Region: v.region, Status: "FAILED", Reason: orgs.Reason(err),
 				Fix: "let the access role do this, or mend it by hand; then run the rollout again",
 			}}, ctx.Err()
 		}

@@ -122,7 +122,7 @@ func TestPropose(t *testing.T) {
 		eu, us               = "eu-west-1", "us-east-1"
 		old                  = "skip 900000000000 global all: the account is SUSPENDED"
 	)
-	denied := errors.New("assume role OrganizationAccountAccessRole in 300000000000: no")
+	denied := &access.RoleError{Role: "OrganizationAccountAccessRole", Account: shop, Err: errors.New("no")}
 	cases := []struct {
 		name, config string
 		change       func(*Look, *Baseline)

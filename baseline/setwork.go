@@ -211,7 +211,7 @@ func (c cloud) revive(ctx context.Context, b *Baseline, w setWork, t target) ([]
 				continue
 			}
 			if err := c.sweep(ctx, b, inst); err != nil {
-				f := plan.Failure{Account: string(account), Region: region, Status: inoperable, Reason: reasonOf(err), Fix: "delete the stack " + inst.Stack + " there, then run the rollout again"}
+				f := plan.Failure{Account: string(account), Region: region, Status: inoperable, Reason: orgs.Reason(err), Fix: "delete the stack " + inst.Stack + " there, then run the rollout again"}
 				if a, ok := b.Org.Account(account); ok {
 					f.AccountName = a.Name
 				}
@@ -238,8 +238,7 @@ func (c cloud) sweep(ctx context.Context, b *Baseline, inst Instance) error {
 	if inst.Stack == "" {
 		return nil
 	}
-	s := site{Pool: c.pool, at: c.pool.In(b.Org.Partition, inst.Account, inst.Region)}
-	return dropStack(ctx, s, inst.Stack)
+	return dropStack(ctx, b.site(c.pool, inst.Account, inst.Region), inst.Stack)
 }
 
 // retention says what becomes of the stacks of instances that are removed.

@@ -82,8 +82,7 @@ func needed(control string) []string {
 // there is none. What lives once in an organization has one if there is a template
 // <control>.bucket-single.yaml: so far only the log bucket has.
 func (b *Baseline) singlePart(c Control, p part) (f fragment, ok bool, err error) {
-	i := slices.IndexFunc(units, func(u unit) bool { return u.ID == p.unit })
-	switch u := units[i]; {
+	switch u, _ := unitOf(p.unit); {
 	case p.mode == spec.Central || u.direct:
 		return f, false, nil
 	case u.everywhere():

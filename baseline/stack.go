@@ -147,7 +147,7 @@ func waitStack(ctx context.Context, s site, name string, gone bool) error {
 func stackReason(ctx context.Context, s site, name, otherwise string) string {
 	out, err := s.CloudFormation.DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: aws.String(name)}, s.at.CloudFormation)
 	if err != nil {
-		return strings.TrimSpace(otherwise + " (its events could not be read: " + reasonOf(err) + ")")
+		return strings.TrimSpace(otherwise + " (its events could not be read: " + orgs.Reason(err) + ")")
 	}
 	reason := otherwise
 	for _, e := range out.StackEvents { // newest first

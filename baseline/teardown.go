@@ -81,7 +81,7 @@ func (t *teardown) set(ctx context.Context, u unit) {
 	set, err := t.cloud.load(ctx, u.Stack, nil)
 	switch {
 	case err != nil:
-		t.left(mgmt, t.Home, "stack set "+u.Stack, reasonOf(err), true)
+		t.left(mgmt, t.Home, "stack set "+u.Stack, orgs.Reason(err), true)
 		return
 	case !set.Exists:
 		return
@@ -144,13 +144,13 @@ func (t *teardown) stacks(ctx context.Context, u unit, workers int) {
 		}
 	}
 	found := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (stackState, error) {
-		return observeStack(ctx, t.site(p.account, p.region), u.Stack)
+		return observeStack(ctx, t.site(t.pool, p.account, p.region), u.Stack)
 	})
 	for i, p := range places {
 		st, err := found[i].Value, found[i].Err
 		switch {
 		case err != nil:
-			t.left(p.account, p.region, "stack "+u.Stack, reasonOf(err), true)
+			t.left(p.account, p.region, "stack "+u.Stack, orgs.Reason(err), true)
 		case !st.Exists:
 		case !st.Ours:
 			t.left(p.account, p.region, "stack "+u.Stack, "does not carry orgguard's tag: somebody else made it", false)
@@ -161,14 +161,10 @@ func (t *teardown) stacks(ctx context.Context, u unit, workers int) {
 				Stage: u.stage, Account: string(p.account), Region: p.region, Resource: "stack " + u.Stack, Why: "what holds history in it stays",
 				Targets: []string{instanceKey(p.account, p.region)}, Before: describe(st.Body, st.Params),
 			}, func(ctx context.Context) ([]plan.Failure, error) {
-				return nil, dropStack(ctx, t.site(p.account, p.region), u.Stack)
+				return nil, dropStack(ctx, t.site(t.pool, p.account, p.region), u.Stack)
 			})
 		}
 	}
-}
-
-func (t *teardown) site(id orgs.AccountID, region string) site {
-	return site{Pool: t.pool, at: t.pool.In(t.Org.Partition, id, region)}
 }
 
 // recorders proposes to delete orgguard's own recorders and channels, which outlive
@@ -184,7 +180,7 @@ func (t *teardown) recorders(ctx context.Context, workers int) {
 		}
 	}
 	found := orgs.ForEach(ctx, places, workers, func(ctx context.Context, p stackPlace) (own, error) {
-		s := t.site(p.account, p.region)
+		s := t.site(t.pool, p.account, p.region)
 		rec, err := observeRecorder(ctx, s, Resource{})
 		if err != nil {
 			return own{}, err
@@ -200,7 +196,7 @@ func (t *teardown) recorders(ctx context.Context, workers int) {
 	for i, p := range places {
 		o, err := found[i].Value, found[i].Err
 		if err != nil {
-			t.left(p.account, p.region, "recorder", reasonOf(err), true)
+			t.left(p.account, p.region, "recorder", orgs.Reason(err), true)
 			continue
 		}
 		if !o.recorder && !o.channel {
@@ -210,7 +206,7 @@ func (t *teardown) recorders(ctx context.Context, workers int) {
 			Stage: plan.Repairs, Account: string(p.account), Region: p.region, Resource: "recorder and delivery channel " + ownName,
 			Why: "as asked for: nothing is recorded there any more", Targets: []string{instanceKey(p.account, p.region)},
 		}, func(ctx context.Context) ([]plan.Failure, error) {
-			return nil, deleteRecorder(ctx, t.site(p.account, p.region), ownName, ownName)
+			return nil, deleteRecorder(ctx, t.site(t.pool, p.account, p.region), ownName, ownName)
 		})
 	}
 }
@@ -238,13 +234,13 @@ func deleteRecorder(ctx context.Context, s site, recorder, channel string) error
 // bucket proposes to delete the log bucket when it is empty. What was delivered is
 // for people to delete: there may be laws about it.
 func (t *teardown) bucket(ctx context.Context) {
-	s := t.site(t.Security, t.Home)
+	s := t.site(t.pool, t.Security, t.Home)
 	name := t.LogBucket()
 	out, err := s.S3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(name), MaxKeys: aws.Int32(1)}, s.at.S3)
 	switch {
 	case notFound(err):
 	case err != nil:
-		t.left(t.Security, t.Home, "bucket "+name, reasonOf(err), true)
+		t.left(t.Security, t.Home, "bucket "+name, orgs.Reason(err), true)
 	case len(out.Contents) > 0:
 		t.left(t.Security, t.Home, "bucket "+name, fmt.Sprintf("is not empty: look at it, then empty and delete it yourself (aws s3 rb --force s3://%s)", name), false)
 	default:

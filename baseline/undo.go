@@ -113,15 +113,6 @@ func asMade(body string, params map[string]string, after any) bool {
 	return journal.Decode(after, &want) == nil && compact(normal(want)) == compact(normal(fromJSON(compact(describe(body, params)))))
 }
 
-// unitOf finds a unit by its id, also one that the configuration has switched off.
-func unitOf(id string) (unit, bool) {
-	i := slices.IndexFunc(units, func(u unit) bool { return u.ID == id })
-	if i < 0 {
-		return unit{}, false
-	}
-	return units[i], true
-}
-
 // cellsOf are account × Region keys as cells, those of accounts that are not in
 // the organization left out and named.
 func (b *Baseline) cellsOf(keys []string) (cells reach, unknown []string) {
@@ -137,30 +128,45 @@ func (b *Baseline) cellsOf(keys []string) (cells reach, unknown []string) {
 	return cells, unknown
 }
 
+// unit reads what a change of a unit found in place into was, and finds the unit that
+// it names. ok is false, and the change left, where either is not possible.
+func (u *undoer) unit(r journal.Record, was any, id *string) (kind unit, ok bool) {
+	if err := journal.Decode(r.Was, was); err != nil {
+		u.leave(r, err.Error(), true)
+		return unit{}, false
+	}
+	if kind, ok = unitOf(*id); !ok {
+		u.leave(r, "this orgguard knows no unit "+*id, true)
+	}
+	return kind, ok
+}
+
+// asLeft says whether a stack or stack set is as the run left it, and leaves the change
+// where it is not.
+func (u *undoer) asLeft(r journal.Record, err error, exists, ours bool, body string, params map[string]string) bool {
+	switch {
+	case err != nil:
+		u.leave(r, orgs.Reason(err), true)
+	case !exists:
+		u.leave(r, "is gone already", false)
+	case !ours:
+		u.leave(r, "is not orgguard's any more: its tag is gone", true)
+	case !asMade(body, params, r.Change.After):
+		u.leave(r, "its template or parameters were changed since", true)
+	default:
+		return true
+	}
+	return false
+}
+
 func (u *undoer) set(ctx context.Context, r journal.Record) {
 	var was setWas
-	if err := journal.Decode(r.Was, &was); err != nil {
-		u.leave(r, err.Error(), true)
-		return
-	}
-	kind, ok := unitOf(was.Unit)
+	kind, ok := u.unit(r, &was, &was.Unit)
 	if !ok {
-		u.leave(r, "this orgguard knows no unit "+was.Unit, true)
 		return
 	}
 	now, err := u.cloud.load(ctx, kind.Stack, nil)
-	switch {
-	case err != nil:
-		u.leave(r, reasonOf(err), true)
-		return
-	case !now.Exists:
-		u.leave(r, "is gone already", false)
-		return
-	case !now.Ours:
-		u.leave(r, "is not orgguard's any more: its tag is gone", true)
-		return
-	case !asMade(now.Body, now.Params, r.Change.After):
-		u.leave(r, "its template or parameters were changed since", true)
+	if !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params) {
 		return
 	}
 	there := func(keys []string) []string {
@@ -244,26 +250,14 @@ func (c cloud) drop(ctx context.Context, name string) error {
 
 func (u *undoer) stack(ctx context.Context, r journal.Record) {
 	var was stackWas
-	if err := journal.Decode(r.Was, &was); err != nil {
-		u.leave(r, err.Error(), true)
-		return
-	}
-	kind, ok := unitOf(was.Unit)
+	kind, ok := u.unit(r, &was, &was.Unit)
 	if !ok {
-		u.leave(r, "this orgguard knows no unit "+was.Unit, true)
 		return
 	}
-	s := site{Pool: u.pool, at: u.pool.In(u.Org.Partition, orgs.AccountID(r.Change.Account), r.Change.Region)}
+	s := u.site(u.pool, orgs.AccountID(r.Change.Account), r.Change.Region)
 	now, err := observeStack(ctx, s, kind.Stack)
 	switch {
-	case err != nil:
-		u.leave(r, reasonOf(err), true)
-	case !now.Exists:
-		u.leave(r, "is gone already", false)
-	case !now.Ours:
-		u.leave(r, "is not orgguard's any more: its tag is gone", true)
-	case !asMade(now.Body, now.Params, r.Change.After):
-		u.leave(r, "its template or parameters were changed since", true)
+	case !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params):
 	case was.Existed:
 		old := &composed{unit: kind, body: was.Body, params: was.Params}
 		u.task(r, plan.Update, "gets its template of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
@@ -284,10 +278,10 @@ func (u *undoer) recorder(ctx context.Context, r journal.Record) {
 		return
 	}
 	id, region, _ := strings.Cut(r.Change.Targets[0], "/")
-	s := site{Pool: u.pool, at: u.pool.In(u.Org.Partition, orgs.AccountID(id), region)}
+	s := u.site(u.pool, orgs.AccountID(id), region)
 	rec, err := observeRecorder(ctx, s, Resource{})
 	if err != nil {
-		u.leave(r, reasonOf(err), true)
+		u.leave(r, orgs.Reason(err), true)
 		return
 	}
 	var old types.ConfigurationRecorder

@@ -111,10 +111,19 @@ func (c *composed) resources(s scope) ([]Resource, error) {
 	return rs, nil
 }
 
+// unitOf finds a unit by its id, also one that the configuration has switched off.
+func unitOf(id string) (unit, bool) {
+	i := slices.IndexFunc(units, func(u unit) bool { return u.ID == id })
+	if i < 0 {
+		return unit{}, false
+	}
+	return units[i], true
+}
+
 // loadFragment reads one of a control's templates, which becomes a part of a unit.
 func loadFragment(control, unitID, file string) (fragment, error) {
 	folder := "templates"
-	if slices.ContainsFunc(units, func(u unit) bool { return u.ID == unitID && u.direct }) {
+	if u, ok := unitOf(unitID); ok && u.direct {
 		folder = "settings"
 	}
 	name := fmt.Sprintf("%s/%s.%s.yaml", folder, control, file)

@@ -147,7 +147,7 @@ func (b *Baseline) verifyCells(ctx context.Context, pool *access.Pool, cells []c
 	for _, in := range found {
 		f := plan.Failure{Account: string(in.Account.ID), AccountName: in.Account.Name, Region: in.Region}
 		if in.Err != nil {
-			f.Status, f.Reason, f.Fix = "NOT_VERIFIED", reasonOf(in.Err), b.whyNot(in)
+			f.Status, f.Reason, f.Fix = "NOT_VERIFIED", orgs.Reason(in.Err), b.whyNot(in)
 			if !bad[instanceKey(in.Account.ID, in.Region)] {
 				problems = append(problems, f)
 			}

@@ -20,6 +20,13 @@ func Code(err error) string {
 	return ""
 }
 
+// Denied says whether an API refused a call for want of a right, in any of AWS's
+// words for it: EC2's is UnauthorizedOperation and SNS's AuthorizationError.
+func Denied(err error) bool {
+	c := Code(err)
+	return strings.Contains(c, "AccessDenied") || c == "UnauthorizedOperation" || c == "AuthorizationError"
+}
+
 // Reason shortens an SDK error to what an operator needs: what was done, AWS's
 // code and AWS's words.
 func Reason(err error) string {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -88,10 +89,7 @@ func Compare(before, after Audit) Diff {
 		add(id, f, nil, c)
 	}
 	slices.SortStableFunc(d.Findings, func(a, b Changed) int {
-		if c := slices.Index(finding.Changes, a.Finding.Change) - slices.Index(finding.Changes, b.Finding.Change); c != 0 {
-			return c
-		}
-		return finding.Compare(a.Finding, b.Finding)
+		return cmp.Or(slices.Index(finding.Changes, a.Finding.Change)-slices.Index(finding.Changes, b.Finding.Change), finding.Compare(a.Finding, b.Finding))
 	})
 	return d
 }

@@ -64,18 +64,26 @@ func sections(fs []finding.Finding) []section {
 		if len(fs) == 0 {
 			continue
 		}
-		s := section{status: status, findings: len(fs)}
-		for _, g := range groupBy(fs, func(f finding.Finding) string { return f.Account }) {
-			first := g[0]
-			s.groups = append(s.groups, accountGroup{
-				id: first.Account, name: first.AccountName, ou: first.OUPath,
-				rows: accountRows(status, g),
-			})
-		}
+		s := section{status: status, findings: len(fs), groups: byAccount(status, fs)}
 		slices.SortStableFunc(s.groups, compareGroups)
 		out = append(out, s)
 	}
 	return out
+}
+
+// byAccount are the rows of findings, account by account.
+func byAccount(status finding.Status, fs []finding.Finding) []accountGroup {
+	var out []accountGroup
+	for _, g := range groupBy(fs, func(f finding.Finding) string { return f.Account }) {
+		out = append(out, accountGroup{id: g[0].Account, name: g[0].AccountName, ou: g[0].OUPath, rows: accountRows(status, g)})
+	}
+	return out
+}
+
+// headed is a section whose heading says what its findings have in common, whatever
+// their status.
+func headed(status finding.Status, heading string, fs []finding.Finding) section {
+	return section{status: status, findings: len(fs), heading: heading + " (" + thousands(len(fs)) + ")", groups: byAccount(finding.NotApplicable, fs)}
 }
 
 // auditSections are the sections of an audit's findings, and of those that are gone
@@ -99,11 +107,7 @@ func auditSections(a Audit) []section {
 		if len(gone) == 0 {
 			continue
 		}
-		s := section{status: finding.InSync, findings: len(gone), heading: c.heading + " (" + thousands(len(gone)) + ")"}
-		for _, g := range groupBy(gone, func(f finding.Finding) string { return f.Account }) {
-			s.groups = append(s.groups, accountGroup{id: g[0].Account, name: g[0].AccountName, ou: g[0].OUPath, rows: accountRows(finding.NotApplicable, g)})
-		}
-		out = append(out, s)
+		out = append(out, headed(finding.InSync, c.heading, gone))
 	}
 	return out
 }
@@ -272,13 +276,16 @@ func scope(a Audit) []string {
 	}
 }
 
+// minute is a time as people read it.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
 func madeBy(at time.Time, version string) string {
 	s := "orgguard"
 	if version != "" {
 		s += " " + version
 	}
 	if !at.IsZero() {
-		s += ", " + at.Format("2006-01-02 15:04 UTC")
+		s += ", " + minute(at)
 	}
 	return s
 }

@@ -48,8 +48,8 @@ func htmlTrendOf(runs []Run) *htmlTrend {
 	t := &htmlTrend{
 		Width: trendWidth, Height: trendHeight, Top: thousands(top),
 		Label: fmt.Sprintf("Findings of %s: %s of drift and %s not assessed on %s; %s and %s on %s", count(len(runs), "run", "runs"),
-			thousands(first.Summary.Drift), thousands(first.Summary.NotAssessed), trendDay(first),
-			thousands(last.Summary.Drift), thousands(last.Summary.NotAssessed), trendDay(last)),
+			thousands(first.Summary.Drift), thousands(first.Summary.NotAssessed), minute(first.GeneratedAt),
+			thousands(last.Summary.Drift), thousands(last.Summary.NotAssessed), minute(last.GeneratedAt)),
 	}
 	step := float64(trendWidth) / float64(len(runs))
 	for i, r := range runs {
@@ -69,21 +69,19 @@ func htmlTrendOf(runs []Run) *htmlTrend {
 			y -= h
 			t.Bars = append(t.Bars, htmlBar{
 				X: round(float64(i)*step + step*0.1), Y: round(y), W: round(step * 0.8), H: round(h), Class: part.class,
-				Title: fmt.Sprintf("%s: %s %s", trendDay(r), thousands(part.n), part.word),
+				Title: fmt.Sprintf("%s: %s %s", minute(r.GeneratedAt), thousands(part.n), part.word),
 			})
 		}
 	}
 	for i := len(runs) - 1; i >= 0; i-- {
 		r := runs[i]
 		t.Runs = append(t.Runs, htmlRun{
-			r.Run, trendDay(r), thousands(r.Drift.Critical), thousands(r.Drift.High), thousands(r.Drift.Medium), thousands(r.Drift.Low),
+			r.Run, minute(r.GeneratedAt), thousands(r.Drift.Critical), thousands(r.Drift.High), thousands(r.Drift.Medium), thousands(r.Drift.Low),
 			thousands(r.Summary.NotAssessed), thousands(r.Changes.New + r.Changes.Worse), thousands(r.Changes.Resolved),
 		})
 	}
 	return t
 }
-
-func trendDay(r Run) string { return r.GeneratedAt.UTC().Format("2006-01-02 15:04 UTC") }
 
 // round keeps the page the same on every machine, and short.
 func round(x float64) float64 { return float64(int(x*100+0.5)) / 100 }

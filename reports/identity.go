@@ -64,7 +64,7 @@ func remarks(a Audit) []string {
 		out = append(out, line)
 	}
 	if s := a.Since; s != nil {
-		out = append(out, fmt.Sprintf("Since the run of %s: %s", s.GeneratedAt.Format("2006-01-02 15:04 UTC"), tallyWords(s.Changes)))
+		out = append(out, fmt.Sprintf("Since the run of %s: %s", minute(s.GeneratedAt), tallyWords(s.Changes)))
 	}
 	return append(out, a.Notes...)
 }

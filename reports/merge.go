@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
@@ -169,7 +168,7 @@ func blindFindings(accounts []ShardAccount, scope []string, of int, controls []C
 			out = append(out, finding.Finding{
 				Account: a.ID, AccountName: a.Name, OUPath: a.OUPath, Region: finding.Global, Control: id, Severity: severity,
 				Status: finding.NotAssessed, Reason: "part " + part + " of the audit is missing",
-				Fix: strings.Join([]string{"orgguard audit --shard", part, "--output FILE.json, then merge again"}, " "),
+				Fix: "orgguard audit --shard " + part + " --output FILE.json, then merge again",
 			})
 		}
 	}

@@ -180,7 +180,7 @@ func tableRuns(w io.Writer, s Style, schema string, runs []Run) error {
 		if schema == TrendSchema {
 			note = strings.Repeat("#", (r.Summary.Drift*trendBar+top-1)/top)
 		}
-		n := func(x int) string { return thousands(x) }
+		n := thousands
 		rows[i] = gridRow{cells: []string{
 			strconv.FormatInt(r.Run, 10), r.GeneratedAt.UTC().Format("2006-01-02 15:04"), n(r.Summary.Drift), n(r.Drift.Critical), n(r.Drift.High),
 			n(r.Drift.Medium), n(r.Drift.Low), n(r.Summary.NotAssessed), n(r.Changes.New), n(r.Changes.Worse), n(r.Changes.Resolved), note,
@@ -258,11 +258,7 @@ func diffSections(d Diff) []section {
 		if len(fs) == 0 {
 			continue
 		}
-		s := section{status: finding.Drift, findings: len(fs), heading: diffTitles[c] + " (" + thousands(len(fs)) + ")"}
-		for _, g := range groupBy(fs, func(f finding.Finding) string { return f.Account }) {
-			s.groups = append(s.groups, accountGroup{id: g[0].Account, name: g[0].AccountName, ou: g[0].OUPath, rows: accountRows(finding.NotApplicable, g)})
-		}
-		out = append(out, s)
+		out = append(out, headed(finding.Drift, diffTitles[c], fs))
 	}
 	return out
 }

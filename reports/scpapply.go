@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -168,7 +169,7 @@ func markdownApply(w io.Writer, r apply.Report) error {
 			if r.Outcome == apply.ToDo {
 				mark = ""
 			}
-			rows = append(rows, []string{md(mark), md(string(o.Change.Verb)), code(o.Change.Resource), md(firstText(o.Err, o.Change.Why))})
+			rows = append(rows, []string{md(mark), md(string(o.Change.Verb)), code(o.Change.Resource), md(cmp.Or(o.Err, o.Change.Why))})
 		}
 		for _, o := range wave.Outcomes {
 			row(o, outcomeWord(o))

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -246,16 +247,9 @@ func previewExemption(x preview.Exemption) (text string, warn bool) {
 			count(len(x.Forgeable), "account", "accounts"), strings.Join(x.ForgedBy, ", ")))
 		warn = true
 	case len(x.ProtectedBy) > 0:
-		parts = append(parts, "its name is protected by "+x.ProtectedBy[0].Policy+" / "+firstText(x.ProtectedBy[0].Sid, "a statement"))
+		parts = append(parts, "its name is protected by "+x.ProtectedBy[0].Policy+" / "+cmp.Or(x.ProtectedBy[0].Sid, "a statement"))
 	}
 	return name + ": " + strings.Join(parts, "; "), warn
-}
-
-func firstText(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func previewRedundant(r preview.Redundancy) string {
@@ -263,7 +257,7 @@ func previewRedundant(r preview.Redundancy) string {
 	if len(r.Except) > 0 {
 		who = "but for some"
 	}
-	text := fmt.Sprintf("%s: %s denied already in %d of %s, %s, by %s", firstText(r.Sid, fmt.Sprintf("statement %d", r.Index)), previewActions(r.Actions),
+	text := fmt.Sprintf("%s: %s denied already in %d of %s, %s, by %s", cmp.Or(r.Sid, fmt.Sprintf("statement %d", r.Index)), previewActions(r.Actions),
 		r.Accounts, count(r.Of, "account", "accounts"), who, previewRefs(r.By))
 	if len(r.Except) > 0 {
 		text += " (" + strings.Join(r.Except, "; ") + ")"

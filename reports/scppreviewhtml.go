@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"html/template"
 	"io"
 
@@ -14,7 +15,7 @@ import (
 var previewPage = template.Must(template.New("preview").Funcs(template.FuncMap{
 	"safe": Safe, "who": previewWho, "use": previewUse, "actions": previewActions, "refs": previewRefs, "guard": previewGuardText,
 	"check": previewCheck, "word": func(s preview.CheckStatus) string { return previewCheckWords[s] }, "redundant": previewRedundant,
-	"label":     func(d preview.DiffLine) string { return firstText(d.Sid, "statement") },
+	"label":     func(d preview.DiffLine) string { return cmp.Or(d.Sid, "statement") },
 	"exemption": func(x preview.Exemption) string { text, _ := previewExemption(x); return text },
 	"warns":     func(x preview.Exemption) bool { _, warn := previewExemption(x); return warn },
 }).Parse(`<!doctype html>

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -22,7 +23,7 @@ func markdownPreview(w io.Writer, o PreviewOptions, p preview.Preview) error {
 	m.line("Reaches %s of %s.", thousands(p.Reach.Accounts), count(p.Reach.Total, "account", "accounts"))
 	var rows [][]string
 	for _, d := range p.Diff {
-		rows = append(rows, []string{code(d.Sign), md(firstText(d.Sid, fmt.Sprintf("statement %d", d.Index))), md(d.Summary), md(strings.Join(d.Condition, "; "))})
+		rows = append(rows, []string{code(d.Sign), md(cmp.Or(d.Sid, fmt.Sprintf("statement %d", d.Index))), md(d.Summary), md(strings.Join(d.Condition, "; "))})
 	}
 	m.line("### Change to the policy")
 	m.table([]string{"", "Statement", "Says", "Condition"}, rows)

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -191,7 +192,7 @@ func (t previewTable) diff(p preview.Preview) {
 	t.title("Change to the policy  (+ added, - removed, ~ edited, = as it is)")
 	said := map[string]string{} // the first statement with a condition
 	for _, d := range p.Diff {
-		name := firstText(d.Sid, fmt.Sprintf("statement %d", d.Index))
+		name := cmp.Or(d.Sid, fmt.Sprintf("statement %d", d.Index))
 		t.bullet(d.Sign, name+": "+d.Summary, nil)
 		all := strings.Join(d.Condition, "\n")
 		if first := said[all]; first != "" && len(all) > 60 {

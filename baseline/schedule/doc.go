@@ -4,7 +4,7 @@
 // A Job says what is to run and how often; a Target is an engine that can do it,
 // and its files are rendered from templates/ with everything in them that the
 // engine needs: the unit with its sandbox, the workflow with the role it assumes
-// by OpenID Connect, the job with its shards. Rendering is pure: the same job gives
+// by OpenID Connect, the job with its volume. Rendering is pure: the same job gives
 // the same bytes, and nothing is asked of AWS.
 //
 // Every value that comes from a configuration or a flag is quoted for the language

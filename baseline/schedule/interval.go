@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,12 +23,9 @@ var Intervals = []Interval{
 // ParseInterval reads an interval such as "30m", "6h", "1d" or "7d".
 func ParseInterval(text string) (Interval, error) {
 	s := text
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n := strings.Trim(days, "0123456789"); n == "" && len(days) > 0 && len(days) < 3 {
-			var d int
-			if _, err := fmt.Sscan(days, &d); err == nil {
-				s = fmt.Sprintf("%dh", 24*d)
-			}
+	if days, ok := strings.CutSuffix(text, "d"); ok && len(days) < 3 {
+		if d, err := strconv.ParseUint(days, 10, 8); err == nil {
+			s = fmt.Sprintf("%dh", 24*d)
 		}
 	}
 	if d, err := time.ParseDuration(s); err == nil && slices.Contains(Intervals, Interval(d)) {
@@ -70,21 +68,11 @@ func (v Interval) Cron(minute int) string {
 	hour := minute % 24 // days begin at an hour that is as arbitrary
 	switch {
 	case d < time.Hour:
-		step := int(d / time.Minute)
-		var at []string
-		for m := minute % step; m < 60; m += step {
-			at = append(at, fmt.Sprint(m))
-		}
-		return strings.Join(at, ",") + " * * * *"
+		return every(int(d/time.Minute), minute, 60) + " * * * *"
 	case d == time.Hour:
 		return fmt.Sprintf("%d * * * *", minute)
 	case d < 24*time.Hour:
-		step := int(d / time.Hour)
-		var at []string
-		for h := hour % step; h < 24; h += step {
-			at = append(at, fmt.Sprint(h))
-		}
-		return fmt.Sprintf("%d %s * * *", minute, strings.Join(at, ","))
+		return fmt.Sprintf("%d %s * * *", minute, every(int(d/time.Hour), hour, 24))
 	case d == 24*time.Hour:
 		return fmt.Sprintf("%d %d * * *", minute, hour)
 	default:
@@ -92,18 +80,12 @@ func (v Interval) Cron(minute int) string {
 	}
 }
 
-// Rate is the interval as EventBridge Scheduler writes it.
-// https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
-func (v Interval) Rate() string {
-	n, unit := int(time.Duration(v)/time.Minute), "minute"
-	switch {
-	case n%(24*60) == 0:
-		n, unit = n/(24*60), "day"
-	case n%60 == 0:
-		n, unit = n/60, "hour"
+// every is a field of cron: the numbers below end that are step apart, one of them
+// through.
+func every(step, through, end int) string {
+	var at []string
+	for n := through % step; n < end; n += step {
+		at = append(at, strconv.Itoa(n))
 	}
-	if n != 1 {
-		unit += "s"
-	}
-	return fmt.Sprintf("rate(%d %s)", n, unit)
+	return strings.Join(at, ",")
 }

@@ -45,15 +45,6 @@ func TestCronKeepsTheInterval(t *testing.T) {
 	}
 }
 
-func TestRate(t *testing.T) {
-	for text, want := range map[string]string{"15m": "rate(15 minutes)", "1h": "rate(1 hour)", "6h": "rate(6 hours)", "1d": "rate(1 day)", "7d": "rate(7 days)"} {
-		v, err := ParseInterval(text)
-		if err != nil || v.Rate() != want {
-			t.Errorf("%s: %s, %v; want %s", text, v.Rate(), err, want)
-		}
-	}
-}
-
 func TestSpreadSpreads(t *testing.T) {
 	for range 3 {
 		if m := Spread("o-a"); m != 12 {

@@ -17,7 +17,6 @@ var templateFiles embed.FS
 // Target is an engine that can run the job.
 type Target struct {
 	Name  string // as people type it
-	Title string
 	files []file
 	// needs reports what the job lacks for this engine; nil where it lacks
 	// nothing.
@@ -47,23 +46,24 @@ func wantsImage(j Job) error {
 // Targets are all engines.
 var Targets = []Target{
 	{
-		Name: "systemd", Title: "a service on a Linux machine, in a sandbox of systemd's",
+		Name:  "systemd", // a service on a Linux machine, in a sandbox of systemd's
 		files: []file{{"{name}.service", "systemd.service.tmpl"}},
 	},
 	{
-		Name: "cron", Title: "a line for /etc/cron.d",
+		Name:  "cron", // a line for /etc/cron.d
 		files: []file{{"{name}.cron", "cron.tmpl"}},
 	},
 	{
-		Name: "github-actions", Title: "a workflow, and the role it assumes by OpenID Connect",
+		Name:  "github-actions", // a workflow, and the role it assumes by OpenID Connect
 		files: []file{{"{name}.workflow.yml", "github.workflow.tmpl"}, {"{name}-github-role.yaml", "github.role.tmpl"}},
 	},
 	{
-		Name: "gitlab", Title: "a pipeline, and the role it assumes by OpenID Connect",
+		Name:  "gitlab", // a pipeline, and the role it assumes by OpenID Connect
 		files: []file{{"{name}.gitlab-ci.yml", "gitlab.ci.tmpl"}, {"{name}-gitlab-role.yaml", "gitlab.role.tmpl"}},
 	},
 	{
-		Name: "kubernetes", Title: "a CronJob with a volume for its history", needs: wantsImage,
+		Name:  "kubernetes", // a CronJob with a volume for its history
+		needs: wantsImage,
 		files: []file{{"{name}.k8s.yaml", "kubernetes.tmpl"}},
 	},
 }

@@ -276,22 +276,30 @@ func splitControls(s *session, f baseline.Filter) (base *baseline.Filter, scpToo
 	return &rest, scpToo, nil
 }
 
+// accountsOf are the accounts of the baseline that a filter leaves.
+func (s *session) accountsOf(f baseline.Filter) ([]orgs.Selected, error) {
+	if len(f.Accounts)+len(f.OUs) == 0 {
+		return s.base.Accounts, nil
+	}
+	chosen, err := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[orgs.AccountID]bool, len(chosen))
+	for _, a := range chosen {
+		wanted[a.ID] = true
+	}
+	return slices.DeleteFunc(slices.Clone(s.base.Accounts), func(a orgs.Selected) bool { return !wanted[a.ID] }), nil
+}
+
 // guardFindings audits the SCP for the accounts of the filter.
 func (s *session) guardFindings(ctx context.Context, f baseline.Filter) ([]finding.Finding, error) {
 	if len(f.Regions) > 0 && !slices.Contains(f.Regions, finding.Global) {
 		return nil, nil
 	}
-	accounts := s.base.Accounts
-	if len(f.Accounts)+len(f.OUs) > 0 {
-		chosen, err := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
-		if err != nil {
-			return nil, err
-		}
-		wanted := make(map[orgs.AccountID]bool, len(chosen))
-		for _, a := range chosen {
-			wanted[a.ID] = true
-		}
-		accounts = slices.DeleteFunc(slices.Clone(accounts), func(a orgs.Selected) bool { return !wanted[a.ID] })
+	accounts, err := s.accountsOf(f)
+	if err != nil {
+		return nil, err
 	}
 	state, err := protect.Observe(ctx, s.pool, s.org)
 	return s.guard.Findings(state, err, accounts), nil
@@ -317,7 +325,7 @@ func (s *session) auditOf(looked baseline.Audit, o auditOptions, interrupted boo
 		Summary: summary, Findings: []finding.Finding{}, Controls: catalogue(),
 	}
 	for _, f := range looked.Findings {
-		if o.all || f.Status != finding.InSync && f.Status != finding.NotApplicable {
+		if o.all || !f.Settled() {
 			a.Findings = append(a.Findings, f)
 		}
 	}
@@ -367,10 +375,7 @@ func (s *session) configDigest() string {
 
 // next is what to type after reading the report.
 func (s *session) next(a reports.Audit) string {
-	prefix := "orgguard"
-	if s.sandbox {
-		prefix += " --sandbox"
-	}
+	prefix := s.program()
 	switch {
 	case a.Interrupted:
 		return prefix + " audit"

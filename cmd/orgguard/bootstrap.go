@@ -60,9 +60,10 @@ func newBootstrapCommand(s streams) *cli.Command {
 func (s *session) accessRoles() baseline.Access {
 	var all, look grant
 	for _, name := range sortedKeys(grants) {
-		all.member = join(all.member, grants[name].member)
+		need, _ := grantFor(name, s.cfg)
+		all.member = join(all.member, need.member)
 		if readCommands[name] {
-			look.member = join(look.member, grants[name].member)
+			look.member = join(look.member, need.member)
 		}
 	}
 	return baseline.Access{Trusted: s.pool.Caller().Account, Roles: []baseline.AccessRole{
@@ -106,15 +107,13 @@ func runBootstrap(ctx context.Context, s *session, o bootstrapOptions) error {
 		Regions: []string{s.base.Home}, Changes: plan.Changes(proposal.Tasks), Skipped: proposal.Skipped,
 		Notes: []string{"orgguard bootstrap --show prints what the roles may do and who may assume them"},
 	}
-	if err := reports.WritePlan(s.planStream(o.format), peopleFormat(o.format), s.style(), p); err != nil {
+	shown, format := s.shown(o.format)
+	if err := reports.WritePlan(shown, format, s.style(), p); err != nil {
 		return err
 	}
 	if len(p.Changes) > 0 {
-		if !o.yes {
-			if ok, err := s.ask(fmt.Sprintf("Make these %d changes?", len(p.Changes))); err != nil || !ok {
-				s.note("nothing was changed")
-				return status(exitDrift)
-			}
+		if err := s.confirm(o.yes, len(p.Changes)); err != nil {
+			return err
 		}
 		res := plan.Execute(ctx, proposal.Tasks, s.concurrency, s.say)
 		if err := reports.WriteResult(s.out, o.format, s.style(), res); err != nil {
@@ -128,23 +127,6 @@ func runBootstrap(ctx context.Context, s *session, o bootstrapOptions) error {
 		}
 	}
 	return s.verifyRoles(ctx, roles)
-}
-
-// planStream is where a plan is shown: stdout, unless that carries a result for
-// programs alone.
-func (s *session) planStream(f reports.Format) interface{ Write([]byte) (int, error) } {
-	if f == reports.JSON {
-		return s.err
-	}
-	return s.out
-}
-
-// peopleFormat is a format for people beside one for programs.
-func peopleFormat(f reports.Format) reports.Format {
-	if f == reports.JSON {
-		return reports.Table
-	}
-	return f
 }
 
 // showRoles prints the exact policies.

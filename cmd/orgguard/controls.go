@@ -67,11 +67,10 @@ func explain(s *session, id, format string) error {
 	if id == protect.Control {
 		return usage("%s is no part of the baseline; `orgguard render --control %s` prints the policy, and `orgguard scp preview` whom it reaches", id, id)
 	}
-	cfg, err := s.loadConfig()
+	cfg, err := s.offlineConfig()
 	if err != nil {
 		return err
 	}
-	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
 	e, err := baseline.Explain(cfg, placeholder(cfg), id, s.region)
 	if err != nil {
 		return badInput(err)

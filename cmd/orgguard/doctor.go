@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/urfave/cli/v2"
 
@@ -82,15 +81,6 @@ func examine(ctx context.Context, g globals, st streams) (*session, []doctor.Che
 	return s, nil, nil
 }
 
-// hintOf is what an error says to do next.
-func hintOf(err error) string {
-	var hinted *orgs.Hinted
-	if errors.As(err, &hinted) {
-		return hinted.Next
-	}
-	return ""
-}
-
 // survey looks at the organization for the doctor, in the Regions of the baseline.
 func (s *session) survey(ctx context.Context, command string) *survey.Survey {
 	o := s.surveyOptions()
@@ -99,7 +89,8 @@ func (s *session) survey(ctx context.Context, command string) *survey.Survey {
 		o.Regions = s.base.Regions
 	}
 	var all grant
-	for _, need := range grants {
+	for name := range grants {
+		need, _ := grantFor(name, s.cfg)
 		all.caller, all.member = join(all.caller, need.caller), join(all.member, need.member)
 	}
 	o.Caller = []survey.Question{{Actions: all.caller, Resource: "*"}}
@@ -112,10 +103,7 @@ func (s *session) survey(ctx context.Context, command string) *survey.Survey {
 
 // roleFor is the role with which a command enters the accounts.
 func (s *session) roleFor(command string) string {
-	if s.cfg.Organization.AuditRole != "" && readCommands[command] {
-		return s.cfg.Organization.AuditRole
-	}
-	return s.cfg.Organization.AccessRole
+	return s.roleIn(mode(readCommands[command])) // reads is true
 }
 
 // surveyOptions are for a look into every active account that the configuration
@@ -151,7 +139,8 @@ func (s *session) intent(command string) doctor.Intent {
 		if s.roleFor(name) != s.roleFor(command) {
 			continue // another role's affair
 		}
-		in.Commands = append(in.Commands, doctor.Command{Name: name, Caller: grants[name].caller, Member: grants[name].member})
+		need, _ := grantFor(name, s.cfg)
+		in.Commands = append(in.Commands, doctor.Command{Name: name, Caller: need.caller, Member: need.member})
 	}
 	return in
 }

@@ -32,11 +32,6 @@ func serve(ctx context.Context, g globals, st streams, every, listen string, o a
 	if err != nil {
 		return badInput(fmt.Errorf("--%w", err))
 	}
-	if listen != "" {
-		if err := loopback(listen); err != nil {
-			return err
-		}
-	}
 	say := (&session{globals: g, streams: st}).note
 	s := newService(v, once, say)
 	ctx, stop := context.WithCancel(ctx)
@@ -62,10 +57,9 @@ type service struct {
 	// started together do not stay together.
 	jitter func(time.Duration) time.Duration
 
-	mu      sync.Mutex
-	started time.Time // of the run under way; zero between runs
-	last    time.Time // end of the last run that made a report
-	begun   time.Time // of the service
+	mu    sync.Mutex
+	last  time.Time // end of the last run that made a report
+	begun time.Time // of the service
 
 	metrics *serviceMetrics
 }
@@ -107,14 +101,11 @@ func (s *service) loop(ctx context.Context) error {
 // once makes one audit. When the service is asked to stop meanwhile, the audit
 // ends with what it knows.
 func (s *service) once(ctx context.Context) {
-	s.mu.Lock()
-	s.started = time.Now()
-	s.mu.Unlock()
+	began := time.Now()
 	a, err := s.run(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	took := time.Since(s.started)
-	s.started = time.Time{}
+	took := time.Since(began)
 	if a != nil && !a.Interrupted {
 		s.last = time.Now()
 	}

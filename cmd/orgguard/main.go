@@ -114,8 +114,16 @@ func status(code int) error {
 // policies that others chose.
 func report(w io.Writer, err error) {
 	fmt.Fprintln(w, "orgguard: "+safeLines(err.Error()))
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintln(w, "  next: "+reports.Safe(hinted.Hint()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintln(w, "  next: "+reports.Safe(hint))
 	}
+}
+
+// hintOf is what an error says to do next; "" when it says nothing.
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }

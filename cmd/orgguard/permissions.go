@@ -25,6 +25,9 @@ type grant struct {
 	member []string
 	// roles are assumed beside those of the configuration.
 	roles []string
+	// baseline says that the command looks at the baseline, and so needs what the
+	// controls that are on need.
+	baseline bool
 }
 
 var (
@@ -107,6 +110,7 @@ var (
 // those of the controls that are on.
 var grants = map[string]grant{
 	"audit": {
+		baseline: true,
 		// ListTagsForResource is for --tag.
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, []string{"organizations:ListTagsForResource"}),
 		member: readBaseline,
@@ -116,6 +120,7 @@ var grants = map[string]grant{
 		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}),
 	},
 	"audit --stackset-drift": {
+		baseline: true,
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, []string{
 			"cloudformation:DescribeStackSetOperation", "cloudformation:DetectStackSetDrift", "cloudformation:ListStackInstanceResourceDrifts",
 			"cloudformation:ListStackSetOperationResults", "cloudformation:ListStackSetOperations",
@@ -138,20 +143,24 @@ var grants = map[string]grant{
 		roles: []string{auditRole, rolloutRole},
 	},
 	"plan": {
-		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
-		member: join(readBaseline, readStacks),
+		baseline: true,
+		caller:   join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"}),
+		member:   join(readBaseline, readStacks),
 	},
 	"rollout": {
+		baseline: true,
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
 			writeStacks, writeResources, writeOrganization, writeLock),
 		member: join(readBaseline, readStacks, writeStacks, writeResources),
 	},
 	"undo": {
+		baseline: true,
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
 			writeStacks, writeResources, writeOrganization, writeLock, takeAway),
 		member: join(readBaseline, readStacks, writeStacks, writeResources, []string{"config:StopConfigurationRecorder"}),
 	},
 	"teardown": {
+		baseline: true,
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
 			writeStacks, writeResources, writeOrganization, writeLock, takeAway, deleteHistory),
 		member: join(readBaseline, readStacks, writeStacks, writeResources, deleteHistory),
@@ -178,14 +187,15 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	if !ok {
 		return grant{}, false
 	}
-	if strings.HasPrefix(command, "scp ") {
-		return g, true // controls do not matter to it
+	if !g.baseline {
+		return g, true
 	}
 	actions, writes := baseline.Actions(cfg)
 	if command == "rollout" {
 		actions = append(actions, writes...)
 	}
-	return grant{caller: join(g.caller, actions), member: join(g.member, actions)}, true
+	g.caller, g.member = join(g.caller, actions), join(g.member, actions)
+	return g, true
 }
 
 func join(lists ...[]string) []string {

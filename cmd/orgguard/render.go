@@ -132,11 +132,10 @@ func (s *session) renderSingle(control string) ([]rendered, error) {
 	if control == protect.Control {
 		return nil, usage("%s is a policy of an organization: an account without one cannot have it", control)
 	}
-	cfg, err := s.loadConfig()
+	cfg, err := s.offlineConfig()
 	if err != nil {
 		return nil, err
 	}
-	cfg.Organization.Exclude, cfg.Rollout.Waves = nil, nil // names of accounts and OUs that nobody looks up here
 	t, err := baseline.SingleAccount(cfg, placeholder(cfg), control, s.region)
 	if err != nil {
 		return nil, badInput(err)
@@ -144,14 +143,24 @@ func (s *session) renderSingle(control string) ([]rendered, error) {
 	return []rendered{{t.Name + ".yaml", []byte(t.Body)}}, nil
 }
 
-// offline is the baseline of the configuration for an organization that nobody
-// looks at.
-func (s *session) offline() (*baseline.Baseline, error) {
+// offlineConfig is the configuration without the names of accounts and OUs, for
+// commands that look nobody up.
+func (s *session) offlineConfig() (*spec.Config, error) {
 	cfg, err := s.loadConfig()
 	if err != nil {
 		return nil, err
 	}
-	cfg.Organization.Exclude = nil // names of accounts that nobody looks up here
+	cfg.Organization.Exclude, cfg.Rollout.Waves = nil, nil
+	return cfg, nil
+}
+
+// offline is the baseline of the configuration for an organization that nobody
+// looks at.
+func (s *session) offline() (*baseline.Baseline, error) {
+	cfg, err := s.offlineConfig()
+	if err != nil {
+		return nil, err
+	}
 	base, err := baseline.Resolve(cfg, placeholder(cfg), s.region)
 	return base, badInput(err)
 }

@@ -150,22 +150,12 @@ func runRollout(ctx context.Context, s *session, o rolloutOptions) error {
 		}
 		return status(planCode(p, false))
 	}
-	shown := s.out
-	if o.format == reports.JSON {
-		shown = s.err // stdout carries the result alone
-	}
-	planFormat := o.format
-	if planFormat == reports.JSON {
-		planFormat = reports.Table
-	}
-	if err := reports.WritePlan(shown, planFormat, s.style(), p); err != nil {
+	shown, format := s.shown(o.format)
+	if err := reports.WritePlan(shown, format, s.style(), p); err != nil {
 		return err
 	}
-	if !o.yes {
-		if ok, err := s.ask(fmt.Sprintf("Make these %d changes?", len(p.Changes))); err != nil || !ok {
-			s.note("nothing was changed")
-			return status(exitDrift)
-		}
+	if err := s.confirm(o.yes, len(p.Changes)); err != nil {
+		return err
 	}
 	run := plan.Execution{Limit: s.concurrency, Observe: s.say, AfterWave: s.afterWave(made, o)}
 	if o.stopAfter > 0 {
@@ -249,20 +239,13 @@ func (s *session) verify(ctx context.Context, made madePlan, res plan.Result, o 
 	if err != nil {
 		return fmt.Errorf("verify the rollout: %w", err)
 	}
-	out := s.out
-	if o.format == reports.JSON {
-		out = s.err
-	}
+	out, format := s.shown(o.format)
 	what := "all accounts"
 	if len(o.only) > 0 {
 		what = "what it was narrowed to"
 	}
 	if _, err := fmt.Fprintln(out, "\nVerified by an audit of "+what+":"); err != nil {
 		return err
-	}
-	format := o.format
-	if format == reports.JSON {
-		format = reports.Table
 	}
 	if err := reports.Write(out, format, s.style(), a); err != nil {
 		return err

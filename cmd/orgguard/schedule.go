@@ -60,8 +60,10 @@ func runScheduleRender(s *session, o scheduleOptions) ([]rendered, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.cfg = cfg
+	rights, _ := grantFor("audit", cfg) // there is such a command
 	j := schedule.Job{
-		Name: o.name, Config: o.configPath, Region: cfg.HomeRegion, AuditRole: cfg.Organization.AccessRole, Actions: grants["audit"].caller,
+		Name: o.name, Config: o.configPath, Region: cfg.HomeRegion, AuditRole: s.roleFor("audit"), Actions: rights.caller,
 		Image: o.image, Host: o.host, Version: version,
 	}
 	if j.Region == "" {

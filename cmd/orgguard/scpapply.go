@@ -256,21 +256,13 @@ func runSCPApply(ctx context.Context, s *session, o scpApplyOptions) error {
 	if err := reports.WriteApply(shown, format, s.style(), report); err != nil {
 		return err
 	}
-	if ok, err := s.agreed(work, o); err != nil || !ok {
+	if err := s.agreed(work, o); err != nil {
 		return err
 	}
 	if err := s.unchanged(ctx, work, o); err != nil {
 		return err
 	}
 	return s.carryOut(ctx, work, o, report)
-}
-
-// shown is where what comes before the result goes: stdout carries JSON alone.
-func (s *session) shown(f reports.Format) (w interface{ Write([]byte) (int, error) }, as reports.Format) {
-	if f == reports.JSON {
-		return s.err, reports.Table
-	}
-	return s.out, f
 }
 
 // newSCP previews a change and works out its waves.
@@ -406,34 +398,24 @@ func controlOf(policy string) string {
 	return ""
 }
 
-// agreed asks. An edit that reaches several targets at once is asked about by
-// itself.
-func (s *session) agreed(w scpWork, o scpApplyOptions) (bool, error) {
-	no := func() (bool, error) {
-		s.note("nothing was changed")
-		return false, status(exitDrift)
-	}
+// agreed asks; an error is no. An edit that reaches several targets at once is asked
+// about by itself.
+func (s *session) agreed(w scpWork, o scpApplyOptions) error {
 	for _, c := range apply.Changes(w.Waves) {
 		if c.Verb != plan.Update || len(w.Before.Targets) < 2 || slices.Contains(o.accept, acceptEdit) {
 			continue
 		}
 		what := fmt.Sprintf("the edit of %s changes %d accounts at %d targets at once, without waves", w.Before.Name, c.Cells, len(w.Before.Targets))
 		if o.yes {
-			return false, &exitError{code: exitDrift, err: &orgs.Hinted{
+			return &exitError{code: exitDrift, err: &orgs.Hinted{
 				Err: errors.New("nothing was changed: " + what), Next: "if that is what you want, say so: --accept " + acceptEdit + "; to go in waves attach the new text under another name, then remove the old one",
 			}}
 		}
-		if ok, err := s.ask(strings.ToUpper(what[:1]) + what[1:] + ". Is that meant?"); err != nil || !ok {
-			return no()
+		if err := s.agree(strings.ToUpper(what[:1]) + what[1:] + ". Is that meant?"); err != nil {
+			return err
 		}
 	}
-	if o.yes {
-		return true, nil
-	}
-	if ok, err := s.ask(fmt.Sprintf("Make these %d changes?", len(apply.Changes(w.Waves)))); err != nil || !ok {
-		return no()
-	}
-	return true, nil
+	return s.confirm(o.yes, len(apply.Changes(w.Waves)))
 }
 
 // unchanged looks at the organization once more right before the first write:
@@ -501,11 +483,7 @@ func (s *session) carryOut(ctx context.Context, w scpWork, o scpApplyOptions, re
 
 // further says what can be done after a run.
 func (s *session) further(r *apply.Report, o scpApplyOptions) {
-	command := "orgguard "
-	if s.sandbox {
-		command += "--sandbox "
-	}
-	command += "scp apply "
+	command := s.program() + " scp apply "
 	folder := ""
 	if o.journal != "" {
 		folder = " --journal " + shellWord(o.journal)

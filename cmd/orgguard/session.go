@@ -87,11 +87,23 @@ func connectable(g globals, st streams) (*session, error) {
 // newPool finds out who is calling.
 func (s *session) newPool(ctx context.Context, cfg aws.Config, m mode) (*access.Pool, error) {
 	s.aws, s.mode = cfg, m
-	role := s.cfg.Organization.AccessRole
+	return s.poolOf(ctx, s.roleIn(m))
+}
+
+// roleIn is the role of the configuration with which accounts are entered.
+func (s *session) roleIn(m mode) string {
 	if m == reads && s.cfg.Organization.AuditRole != "" {
-		role = s.cfg.Organization.AuditRole
+		return s.cfg.Organization.AuditRole
 	}
-	return s.poolOf(ctx, role)
+	return s.cfg.Organization.AccessRole
+}
+
+// program is how orgguard is typed for the organization of the session.
+func (s *session) program() string {
+	if s.sandbox {
+		return "orgguard --sandbox"
+	}
+	return "orgguard"
 }
 
 // poolOf is a pool that assumes a role in the accounts.

@@ -51,15 +51,10 @@ func (s *session) cut(sh shard, f baseline.Filter) (cut, error) {
 	if sh.of == 0 {
 		return c, nil
 	}
-	chosen, err := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+	accounts, err := s.accountsOf(f)
 	if err != nil {
 		return c, err
 	}
-	wanted := make(map[orgs.AccountID]bool, len(chosen))
-	for _, a := range chosen {
-		wanted[a.ID] = true
-	}
-	accounts := slices.DeleteFunc(slices.Clone(s.base.Accounts), func(a orgs.Selected) bool { return !wanted[a.ID] })
 	c.accounts, c.mine = deal(accounts, sh)
 	return c, nil
 }

@@ -135,22 +135,15 @@ func (s *session) planFor(tasks []plan.Task, skipped []plan.Skip, notes []string
 // reverse shows a plan that takes something back, asks, and carries it out. It says
 // whether it was carried out.
 func (s *session) reverse(ctx context.Context, command string, p plan.Plan, tasks []plan.Task, o reverseOptions) (bool, error) {
-	out := s.out
-	format := o.format
-	if format == reports.JSON {
-		out, format = s.err, reports.Table
-	}
+	out, format := s.shown(o.format)
 	if err := reports.WritePlan(out, format, s.style(), p); err != nil {
 		return false, err
 	}
 	if len(tasks) == 0 {
 		return false, status(planCode(p, ctx.Err() != nil))
 	}
-	if !o.yes {
-		if ok, err := s.ask(fmt.Sprintf("Make these %d changes?", len(tasks))); err != nil || !ok {
-			s.note("nothing was changed")
-			return false, status(exitDrift)
-		}
+	if err := s.confirm(o.yes, len(tasks)); err != nil {
+		return false, err
 	}
 	res, err := s.execute(ctx, command, tasks, plan.Execution{Limit: s.concurrency, Observe: s.say})
 	if err != nil {
@@ -222,10 +215,7 @@ func runTeardown(ctx context.Context, s *session, o reverseOptions, h baseline.H
 		return err
 	}
 	left := s.base.Remains(ctx, s.pool, h, s.workers())
-	out := s.out
-	if o.format == reports.JSON {
-		out = s.err
-	}
+	out, _ := s.shown(o.format)
 	if len(left) == 0 {
 		_, werr := fmt.Fprintln(out, "\nNothing is left of what orgguard makes.")
 		return errors.Join(err, werr)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,11 +14,38 @@ import (
 	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/orgs/lock"
 	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/reports"
 )
 
 // breakLockFlag takes the lock away from a run that is dead.
 func breakLockFlag() cli.Flag {
 	return &cli.StringFlag{Name: "break-lock", Usage: "take the lock `ID` away from a run that is dead"}
+}
+
+// shown is where what comes before the result goes, and how: stdout carries JSON
+// alone.
+func (s *session) shown(f reports.Format) (io.Writer, reports.Format) {
+	if f == reports.JSON {
+		return s.err, reports.Table
+	}
+	return s.out, f
+}
+
+// confirm asks before n changes are made, unless --yes was given; an error is no.
+func (s *session) confirm(yes bool, n int) error {
+	if yes {
+		return nil
+	}
+	return s.agree(fmt.Sprintf("Make these %d changes?", n))
+}
+
+// agree asks a question on which everything depends; an error is no.
+func (s *session) agree(question string) error {
+	if ok, err := s.ask(question); err != nil || !ok {
+		s.note("nothing was changed")
+		return status(exitDrift)
+	}
+	return nil
 }
 
 // lockStore is where the organization's lock is: in the management account, so that

@@ -261,11 +261,25 @@ func (p *Pool) credentials(partition orgs.Partition, id orgs.AccountID) aws.Cred
 	return c
 }
 
-// AssumeError gives the error of entering an account, nil when it can be
-// entered. The session is kept for later calls.
+// RoleError says that an account could not be entered.
+type RoleError struct {
+	Role    string
+	Account orgs.AccountID
+	Err     error
+}
+
+func (e *RoleError) Error() string {
+	return fmt.Sprintf("assume role %s in %s: %v", e.Role, e.Account, e.Err)
+}
+
+// Unwrap returns what AWS said.
+func (e *RoleError) Unwrap() error { return e.Err }
+
+// AssumeError gives the error of entering an account, a *RoleError, and nil when it
+// can be entered. The session is kept for later calls.
 func (p *Pool) AssumeError(ctx context.Context, at At) error {
 	if _, err := at.creds.Retrieve(ctx); err != nil {
-		return fmt.Errorf("assume role %s in %s: %w", p.opts.Role, at.Account, err)
+		return &RoleError{Role: p.opts.Role, Account: at.Account, Err: err}
 	}
 	return nil
 }

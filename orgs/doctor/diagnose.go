@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +20,7 @@ func NoCredentials(err error, fix string) []Check {
 // NoOrganization are the checks when the organization cannot be read.
 func NoOrganization(caller string, err error, fix string) []Check {
 	severity := Unknown
-	if orgs.Code(err) == "AWSOrganizationsNotInUseException" || orgs.Code(err) == "AccessDeniedException" {
+	if orgs.Code(err) == "AWSOrganizationsNotInUseException" || orgs.Denied(err) {
 		severity = Blocker // nothing is unclear about it
 	}
 	return []Check{
@@ -79,7 +81,7 @@ func (d *diagnosis) at(id string, severity Severity, a orgs.Account, format stri
 // blind adds that nobody could look.
 func (d *diagnosis) blind(id string, err error) {
 	c := d.add(id, Unknown, "%s", orgs.Reason(err))
-	if orgs.Code(err) == "AccessDeniedException" || orgs.Code(err) == "AccessDenied" {
+	if orgs.Denied(err) {
 		c.Fix = "orgguard permissions --command doctor"
 	}
 }
@@ -305,7 +307,7 @@ func (d *diagnosis) regions() {
 			}
 		}
 	}
-	for _, r := range slices.Sorted(keys(behind)) {
+	for _, r := range slices.Sorted(maps.Keys(behind)) {
 		c := d.add("regions", Blocker, "%s is enabled in %d member accounts and not in the management account: StackSets deploys nothing there", r, behind[r])
 		c.Region, c.Fix = r, fmt.Sprintf("aws account enable-region --region-name %s   # in the management account", r)
 	}
@@ -359,10 +361,10 @@ func (d *diagnosis) recordersOf(a survey.Account, counts map[survey.Owner]int) {
 	type kind struct{ owner, name string }
 	regions := map[kind][]string{}
 	for _, c := range a.Cells {
-		if err := firstError(c.Recorders.Err, c.Channel.Err); err != nil {
+		if err := cmp.Or(c.Recorders.Err, c.Channel.Err); err != nil {
 			check := d.at("recorders", Unknown, a.Account, "%s", orgs.Reason(err))
 			check.Region = c.Region
-			if orgs.Code(err) == "AccessDeniedException" {
+			if orgs.Denied(err) {
 				check.Fix = "orgguard permissions --command doctor"
 			}
 			continue
@@ -384,7 +386,7 @@ func (d *diagnosis) recordersOf(a survey.Account, counts map[survey.Owner]int) {
 			regions[k] = append(regions[k], c.Region)
 		}
 	}
-	for _, k := range slices.SortedFunc(keys(regions), func(a, b kind) int { return strings.Compare(a.name, b.name) }) {
+	for _, k := range slices.SortedFunc(maps.Keys(regions), func(a, b kind) int { return strings.Compare(a.name, b.name) }) {
 		what := k.name + " in " + strings.Join(regions[k], ", ")
 		switch {
 		case k.owner == string(survey.ControlTower):
@@ -415,15 +417,6 @@ func (d *diagnosis) stackSets() {
 	}
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // list names a few things and counts the rest.
 func list(names []string, most int) string {
 	switch {
@@ -433,15 +426,4 @@ func list(names []string, most int) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-}
-
-// keys yields the keys of a map.
-func keys[K comparable, V any](m map[K]V) func(func(K) bool) {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func (d *diagnosis) permissions() {
 			}
 		}
 	}
-	for _, k := range slices.SortedFunc(keys(accounts), func(a, b lack) int { return strings.Compare(a.principal+a.actions, b.principal+b.actions) }) {
+	for _, k := range slices.SortedFunc(maps.Keys(accounts), func(a, b lack) int { return strings.Compare(a.principal+a.actions, b.principal+b.actions) }) {
 		severity, command := Info, k.principal[strings.LastIndexByte(k.principal, ' ')+1:]
 		if command == d.in.Command {
 			severity = Blocker

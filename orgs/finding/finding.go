@@ -124,6 +124,9 @@ func (f Finding) Told() string {
 // look at.
 func (f Finding) Opens() bool { return f.Status == Drift || f.Status == NotAssessed }
 
+// Settled says whether there is nothing to tell: in order, or not asked for here.
+func (f Finding) Settled() bool { return f.Status == InSync || f.Status == NotApplicable }
+
 // Expired says that the finding was accepted once and is no more.
 func (f Finding) Expired() bool {
 	return f.Status == Drift && f.Exemption != nil && f.Exemption.Expired

@@ -86,7 +86,7 @@ func (r *recording) annotate(a reports.Audit) (reports.Audit, error) {
 	for i, id := range reports.Identify(a.Findings) {
 		at[id] = i
 		f := &a.Findings[i]
-		if l, ok := living[id]; ok && (f.Opens() || f.Status == finding.Exempt) {
+		if l, ok := living[id]; ok && !f.Settled() {
 			f.FirstSeen = l.first
 		} else if f.Opens() {
 			f.FirstSeen = r.at
@@ -138,7 +138,7 @@ func (r *recording) live(a reports.Audit, living map[string]alive, at map[string
 	defer seen.Close() //nolint:errcheck // ends with the transaction
 	for id, i := range at {
 		f := a.Findings[i]
-		if !f.Opens() && f.Status != finding.Exempt {
+		if f.Settled() {
 			continue
 		}
 		b, err := reports.EncodeFinding(f)
@@ -151,7 +151,7 @@ func (r *recording) live(a reports.Audit, living map[string]alive, at map[string
 	}
 	for id, l := range living {
 		i, listed := at[id]
-		inOrder := listed && !a.Findings[i].Opens() && a.Findings[i].Status != finding.Exempt
+		inOrder := listed && a.Findings[i].Settled()
 		// Exemptions of things that are in order now are over too.
 		if gone[id] || inOrder || !listed && l.f.Status == finding.Exempt && a.Scope.Covers(l.f) {
 			if _, err := r.tx.ExecContext(r.ctx, `UPDATE lifetime SET resolved = ? WHERE organization = ? AND id = ?`, r.at.Unix(), r.org, id); err != nil {

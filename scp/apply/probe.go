@@ -74,13 +74,7 @@ func (r *Runner) probe(ctx context.Context, w Wave) (preview.Check, error) {
 	if len(accounts) == 0 {
 		return preview.Check{ID: probeID, Status: preview.CheckOK, Text: "no probe: the wave binds no further account"}, nil
 	}
-	in := r.opts.Judge
-	now, err := preview.ReadAttachments(ctx, r.opts.Pool, r.opts.Org, in.GeneratedAt)
-	if err == nil {
-		read := in.Change
-		read.Existing = r.w.id
-		err = now.ReadDocuments(ctx, r.opts.Pool, r.opts.Org, read)
-	}
+	now, err := r.attached(ctx)
 	if err != nil {
 		return preview.Check{ID: probeID, Status: preview.CheckError, Text: err.Error()}, err
 	}
@@ -168,7 +162,7 @@ func judgeProbe(err error, what string) (check preview.Check, through bool) {
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 	case strings.Contains(api.ErrorMessage(), "service control policy"):
 		check.Status, check.Text = preview.CheckOK, what+" was denied by a service control policy"
-	case strings.Contains(api.ErrorCode(), "AccessDenied") || api.ErrorCode() == "AuthorizationError":
+	case orgs.Denied(err):
 		check.Text = what + " was denied, and AWS does not say that a service control policy did it"
 	default:
 		check.Text = what + ": " + err.Error()

@@ -60,11 +60,15 @@ func OutcomeOf(waves []WaveResult) Outcome {
 	return out
 }
 
+func notBegun(w Wave) WaveResult {
+	return WaveResult{Number: w.Number, Name: w.Name, Accounts: w.Accounts, Status: NotBegun, Outcomes: []plan.Outcome{}, Checks: []preview.Check{}, Back: []plan.Outcome{}}
+}
+
 // Planned is a report of waves that are still to be carried out.
 func Planned(waves []Wave) []WaveResult {
 	out := []WaveResult{}
 	for _, w := range waves {
-		r := WaveResult{Number: w.Number, Name: w.Name, Accounts: w.Accounts, Status: NotBegun, Outcomes: []plan.Outcome{}, Checks: []preview.Check{}, Back: []plan.Outcome{}}
+		r := notBegun(w)
 		for _, c := range w.Changes {
 			r.Outcomes = append(r.Outcomes, plan.Outcome{Change: c, Skipped: true})
 		}

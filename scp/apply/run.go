@@ -130,7 +130,7 @@ func (r *Runner) Tasks(waves []Wave) []plan.Task {
 	r.waves = make([]WaveResult, len(waves))
 	var out []plan.Task
 	for i, w := range waves {
-		r.waves[i] = WaveResult{Number: w.Number, Name: w.Name, Accounts: w.Accounts, Status: NotBegun, Outcomes: []plan.Outcome{}, Checks: []preview.Check{}, Back: []plan.Outcome{}}
+		r.waves[i] = notBegun(w)
 		if r.skip[w.Number] {
 			r.waves[i].Status = Verified
 			for _, c := range w.Changes {

@@ -107,19 +107,24 @@ func (r *Runner) inPlace(have Policy) string {
 	return fmt.Sprintf("attached to what it should be (%d targets), with the text that was sent", len(have.Targets))
 }
 
+// attached reads what is attached now, with the texts that decide about the change.
+func (r *Runner) attached(ctx context.Context) (preview.Attachments, error) {
+	now, err := preview.ReadAttachments(ctx, r.opts.Pool, r.opts.Org, r.opts.Judge.GeneratedAt)
+	if err != nil {
+		return now, err
+	}
+	read := r.opts.Judge.Change
+	read.Existing = r.w.id
+	return now, now.ReadDocuments(ctx, r.opts.Pool, r.opts.Org, read)
+}
+
 // guards judges the guarded roles over what is attached now.
 func (r *Runner) guards(ctx context.Context) (string, error) {
-	in := r.opts.Judge
-	now, err := preview.ReadAttachments(ctx, r.opts.Pool, r.opts.Org, in.GeneratedAt)
+	now, err := r.attached(ctx)
 	if err != nil {
 		return "", err
 	}
-	read := in.Change
-	read.Existing = r.w.id
-	if err := now.ReadDocuments(ctx, r.opts.Pool, r.opts.Org, read); err != nil {
-		return "", err
-	}
-	found, err := preview.Recheck(in, now)
+	found, err := preview.Recheck(r.opts.Judge, now)
 	if err != nil {
 		return "", err
 	}

@@ -285,16 +285,3 @@ func Full(org *orgs.Organization, waves []Wave, on map[string][]string, limit in
 	}
 	return out
 }
-
-// Describe is the waves in words, a line each.
-func Describe(waves []Wave) []string {
-	var out []string
-	for _, w := range waves {
-		var verbs []string
-		for _, c := range w.Changes {
-			verbs = append(verbs, string(c.Verb)+" "+c.Resource)
-		}
-		out = append(out, fmt.Sprintf("wave %d, %s (%d accounts): %s", w.Number, w.Name, w.Accounts, strings.Join(verbs, ", ")))
-	}
-	return out
-}

@@ -75,7 +75,7 @@ func (w *writer) make(ctx context.Context, org *orgs.Organization, c plan.Change
 	if err != nil {
 		return false, err
 	}
-	what := string(c.Verb) + " " + c.Resource
+	what := nameOf(c)
 	if c.Verb == plan.Create {
 		return w.create(ctx, org, what, after.Content)
 	}

@@ -197,7 +197,7 @@ func TestAnEditRefusesWhatWasPredicted(t *testing.T) {
 	want := predicted(before, b.preview(in))
 	r := b.newRun(in, b.policy("deny"), group(b.ou("Sandbox")))
 	if len(r.waves) != 1 || r.waves[0].Changes[0].Verb != plan.Update || r.waves[0].Accounts != 4 {
-		t.Errorf("waves %v", apply.Describe(r.waves))
+		t.Errorf("waves %v", r.waves)
 	}
 	b.carryOut(t.Context(), r, nil)
 	// What the history has of calls that were refused is no breakage, and of calls
@@ -430,7 +430,7 @@ func (b *bench) goesBack(where string, in preview.Input, name string, l journal.
 	// A second one finds nothing to do.
 	again, err := apply.Undo(b.org, l, b.policy(name), "")
 	if err != nil || len(again) > 0 {
-		b.t.Errorf("%s: undone, and still to undo: %v, %v", where, apply.Describe(again), err)
+		b.t.Errorf("%s: undone, and still to undo: %v, %v", where, again, err)
 	}
 }
 

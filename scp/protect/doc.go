@@ -4,8 +4,10 @@
 //
 // The policy is made of the configuration (policy.go), compared with what AWS
 // Organizations holds (state.go, pure in findings.go), put in place (tasks.go) and
-// taken away again (undo.go, teardown.go) by the waves of package apply. Whether it is effective is decided by the evaluator of package scp,
-// on the policies that are really attached on the account's path.
+// taken away again (undo.go, teardown.go) by the waves of package apply. Whether it
+// is effective is decided by the evaluator of package scp, on the policies that are
+// really attached on the account's path.
 //
-// It imports package scp, apply, preview and orgs, and knows nothing of baseline or reports.
+// It imports the packages scp, apply, preview and orgs, and knows nothing of baseline
+// or reports.
 package protect

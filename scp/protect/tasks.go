@@ -32,8 +32,7 @@ func (g *Guard) Propose(s State, err error, pool *access.Pool) (tasks []plan.Tas
 			Why: "service control policies have no effect without it", Before: string(g.Org.SCPStatus), After: "ENABLED",
 			Undo: fmt.Sprintf("aws organizations disable-policy-type --root-id %s --policy-type SERVICE_CONTROL_POLICY (detaches every SCP)", g.Org.Root),
 		}
-		e := enabler{pool: pool, at: pool.Home(g.Org.Partition.GlobalRegion), org: g.Org}
-		tasks = append(tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, e.enable(ctx) }})
+		tasks = append(tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, enable(ctx, pool, g.Org) }})
 	}
 	have := s.policy()
 	targets := make([]string, len(g.Attach))
@@ -64,23 +63,17 @@ func (g *Guard) Record(j *journal.Journal) {
 // Description is the policy's in AWS Organizations.
 const Description = "orgguard: keeps AWS Config, and the alerts about it, from being switched off"
 
-// enabler enables the policy type.
-type enabler struct {
-	pool *access.Pool
-	at   access.At
-	org  *orgs.Organization
-}
-
 // enable enables the policy type and waits until AWS has done it everywhere.
-func (w *enabler) enable(ctx context.Context) error {
-	_, err := w.pool.Organizations.EnablePolicyType(ctx, &organizations.EnablePolicyTypeInput{
-		RootId: aws.String(string(w.org.Root)), PolicyType: types.PolicyTypeServiceControlPolicy,
-	}, w.at.Organizations)
+func enable(ctx context.Context, pool *access.Pool, org *orgs.Organization) error {
+	at := pool.Home(org.Partition.GlobalRegion)
+	_, err := pool.Organizations.EnablePolicyType(ctx, &organizations.EnablePolicyTypeInput{
+		RootId: aws.String(string(org.Root)), PolicyType: types.PolicyTypeServiceControlPolicy,
+	}, at.Organizations)
 	if err != nil && orgs.Code(err) != "PolicyTypeAlreadyEnabledException" {
 		return apply.Explain("enable service control policies", err)
 	}
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		out, err := w.pool.Organizations.ListRoots(ctx, &organizations.ListRootsInput{}, w.at.Organizations)
+		out, err := pool.Organizations.ListRoots(ctx, &organizations.ListRootsInput{}, at.Organizations)
 		if err != nil {
 			return fmt.Errorf("verify that service control policies are enabled: %w", err)
 		}
