@@ -80,6 +80,8 @@ var (
 	deleteHistory = []string{
 		"config:DeleteConfigurationRecorder", "config:DeleteDeliveryChannel", "config:StopConfigurationRecorder", "s3:DeleteBucket", "s3:ListBucket",
 	}
+	// keepJournal is for journal.bucket, in the security account.
+	keepJournal = []string{"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
 	// writeLock is for the lock in the management account; a delegated
 	// administrator needs it of the access role there.
 	writeLock         = []string{"ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"}
@@ -187,6 +189,9 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	if !ok {
 		return grant{}, false
 	}
+	if cfg.Journal.Bucket != "" && journals[command] {
+		g.caller, g.member = join(g.caller, keepJournal), join(g.member, keepJournal)
+	}
 	if !g.baseline {
 		return g, true
 	}
@@ -257,10 +262,16 @@ func (g grant) memberPolicy(cfg *spec.Config, partition orgs.Partition) policyDo
 		if bucket := baseline.BucketSetting(cfg); name == "s3" && bucket != "" {
 			arns = append(arns, "arn:"+partition.ID+":s3:::"+bucket)
 		}
+		if j := cfg.Journal; name == "s3" && j.Bucket != "" {
+			arns = append(arns, "arn:"+partition.ID+":s3:::"+j.Bucket+"/"+j.Prefix+"*")
+		}
 		doc.Statement = append(doc.Statement, policyStatement{"Orgguard" + strings.ToUpper(name[:1]) + name[1:], "Allow", by[name], arns})
 	}
 	return doc
 }
+
+// journals are the commands whose runs have a journal.
+var journals = map[string]bool{"rollout": true, "undo": true, "teardown": true, "scp apply": true, "scp remove": true}
 
 // readCommands are the commands that change nothing in AWS.
 var readCommands = map[string]bool{"audit": true, "plan": true, "doctor": true, "init": true}
@@ -289,6 +300,9 @@ var unscoped = []string{
 // scopeOf is the scope of an action; "" for what is allowed on everything.
 func scopeOf(action string) string {
 	service, verb, _ := strings.Cut(action, ":")
+	if action == "s3:GetObject" {
+		return service // what is in a bucket is no setting of it
+	}
 	for _, reading := range []string{"Get", "List", "Describe", "Simulate", "Select", "Lookup", "BatchGet"} {
 		if strings.HasPrefix(verb, reading) {
 			return ""

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
@@ -494,6 +497,53 @@ func TestSCPCommandsNeedTheRightsTheyPrint(t *testing.T) {
 			if used[command][action] == 0 && !slices.Contains(rarely, action) {
 				t.Errorf("%s prints %s and never uses it", command, action)
 			}
+		}
+	}
+}
+
+func TestAJournalInABucketNeedsExactlyTheRightsThatAreSaid(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	somebody := s3.NewFromConfig(lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("200000000001", "OrganizationAccountAccessRole", "somebody")))
+	if _, err := somebody.CreateBucket(t.Context(), &s3.CreateBucketInput{
+		Bucket: aws.String("acme-journal"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "ap-northeast-1"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	without := map[string]grant{}
+	for command := range journals {
+		without[command] = lw.need(command)
+	}
+	lw.cfg.Journal = spec.Journal{Bucket: "acme-journal", Prefix: "x/"}
+	keep := func(command string, g grant) (map[string]int, error) {
+		lw.grant(g)
+		s := lw.session(writes)
+		k := s.keeper(t.TempDir())
+		j, err := k.Create(t.Context(), journal.Header{Command: command, Organization: s.org.ID})
+		if err == nil {
+			_, err = k.Read(t.Context(), j.Run())
+			err = errors.Join(err, j.Close())
+		}
+		return s.pool.Used(), err
+	}
+	for command := range journals {
+		if _, err := keep(command, without[command]); len(refusals(fmt.Sprint(err))) == 0 {
+			t.Errorf("%s: the rights without a bucket are enough: %v", command, err)
+		}
+		g := lw.need(command)
+		used, err := keep(command, g)
+		if err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+		for _, action := range keepJournal {
+			if used[action] == 0 || !slices.Contains(g.member, action) {
+				t.Errorf("%s: %s was used %d times; it says %v", command, action, used[action], g.member)
+			}
+		}
+	}
+	// What is in a bucket is read where it is a journal, and nowhere else.
+	for _, st := range lw.need("undo").memberPolicy(lw.cfg, orgs.PartitionOf("us-east-1")).Statement {
+		if slices.Contains(st.Action, "s3:GetObject") && st.Sid != "OrgguardS3" {
+			t.Errorf("%+v", st)
 		}
 	}
 }

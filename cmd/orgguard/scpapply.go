@@ -455,7 +455,7 @@ func (s *session) carryOut(ctx context.Context, w scpWork, o scpApplyOptions, re
 		// The one Region that is on in every account.
 		opts.Probe = &apply.Probe{Pool: pool, Role: pool.Role(), Region: s.org.Partition.GlobalRegion}
 	}
-	j, err := s.openJournal(w, o)
+	j, err := s.openJournal(ctx, w, o)
 	if err != nil {
 		return err
 	}
@@ -495,14 +495,14 @@ func (s *session) further(r *apply.Report, o scpApplyOptions) {
 }
 
 // openJournal begins a journal, or goes on with one.
-func (s *session) openJournal(w scpWork, o scpApplyOptions) (*journal.Journal, error) {
+func (s *session) openJournal(ctx context.Context, w scpWork, o scpApplyOptions) (*journal.Journal, error) {
 	h := journal.Header{Command: o.command, Who: s.pool.Caller().ARN, Organization: s.org.ID, ToolVersion: version, Details: w.scpRun}
-	dir := o.folder(s)
+	k := s.keeper(o.folder(s))
 	if w.log == nil {
-		return journal.Create(dir, h, s.now)
+		return k.Create(ctx, h)
 	}
 	h.Details = nil // those it began with hold
-	j, _, err := journal.Continue(dir, w.log.Run(), h, s.now)
+	j, _, err := k.Continue(ctx, w.log.Run(), h)
 	return j, err
 }
 
@@ -516,7 +516,7 @@ func (s *session) probePool(ctx context.Context, role string) (*access.Pool, err
 
 // resumeSCP goes on with a run.
 func (s *session) resumeSCP(ctx context.Context, o scpApplyOptions) (scpWork, error) {
-	l, err := journal.Read(o.folder(s), o.resume)
+	l, err := s.keeper(o.folder(s)).Read(ctx, o.resume)
 	if err != nil {
 		return scpWork{}, badInput(err)
 	}
@@ -555,7 +555,7 @@ func (s *session) resumeSCP(ctx context.Context, o scpApplyOptions) (scpWork, er
 
 // undoSCP takes a run back.
 func (s *session) undoSCP(ctx context.Context, o scpApplyOptions) (scpWork, error) {
-	l, err := journal.Read(o.folder(s), o.undo)
+	l, err := s.keeper(o.folder(s)).Read(ctx, o.undo)
 	if err != nil {
 		return scpWork{}, badInput(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,11 +16,15 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/reports"
 )
 
@@ -32,6 +37,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"sandbox":  cmdSandbox,
 	"longest":  cmdLongest,
 	"lastrun":  cmdLastRun,
+	"bucket":   cmdBucket,
 }
 
 // cmdExits runs a program and holds it to its exit code: exits 3 orgguard audit.
@@ -256,4 +262,26 @@ func cmdLastRun(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("journals in %s: %+v", args[0], runs)
 	}
 	ts.Setenv("RUN", runs[0].Run)
+}
+
+// cmdBucket makes a bucket with Object Lock in an account of the simulated
+// organization, or lets nobody write to it: bucket make|close name account region.
+func cmdBucket(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: bucket make|close name account region")
+	}
+	w, err := sim.Open(ts.MkAbs(".orgguard/sandbox.json"))
+	ts.Check(err)
+	c := s3.NewFromConfig(w.Config(args[3], w.RolePrincipal(args[2], "OrganizationAccountAccessRole", "somebody")))
+	if args[0] == "make" {
+		_, err = c.CreateBucket(context.Background(), &s3.CreateBucketInput{
+			Bucket: aws.String(args[1]), ObjectLockEnabledForBucket: aws.Bool(true),
+			CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(args[3])},
+		})
+	} else {
+		_, err = c.PutBucketPolicy(context.Background(), &s3.PutBucketPolicyInput{Bucket: aws.String(args[1]), Policy: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::` + args[1] + `/*"}]}`)})
+	}
+	ts.Check(err)
+	ts.Check(w.Close())
 }

@@ -54,14 +54,14 @@ func newUndoCommand(s streams) *cli.Command {
 				return err
 			}
 			if c.String("run") == "" {
-				return listRuns((&session{globals: g, streams: s}).journalDir(), s)
+				return listAllRuns(c.Context, g, s)
 			}
 			o, err := readReverse(c, s)
 			if err != nil {
 				return err
 			}
 			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
-				l, err := journal.Read(s.journalDir(), c.String("run"))
+				l, err := s.keeper(s.journalDir()).Read(ctx, c.String("run"))
 				if err != nil {
 					return badInput(err)
 				}
@@ -85,12 +85,24 @@ func newUndoCommand(s streams) *cli.Command {
 	}
 }
 
-// listRuns prints the runs that have a journal, the newest first.
-func listRuns(dir string, s streams) error {
-	runs, err := journal.List(dir)
+// listAllRuns lists the runs of the directory, and with journal.bucket those of the
+// bucket, for which the organization must be known.
+func listAllRuns(ctx context.Context, g globals, st streams) error {
+	s, err := connectable(g, st)
 	if err != nil {
 		return err
 	}
+	if s.cfg.Journal.Bucket == "" {
+		return listRuns(ctx, journal.Keeper{Dir: s.journalDir()}, st)
+	}
+	return withSession(ctx, g, st, writes, func(ctx context.Context, s *session) error {
+		return listRuns(ctx, s.keeper(s.journalDir()), st)
+	})
+}
+
+// listRuns prints the runs that have a journal, the newest first.
+func listRuns(ctx context.Context, k journal.Keeper, s streams) error {
+	runs, lerr := k.List(ctx)
 	for _, r := range runs {
 		outcome := r.Outcome
 		switch {
@@ -99,13 +111,22 @@ func listRuns(dir string, s streams) error {
 		case outcome == "":
 			outcome = "cut short, or under way"
 		}
-		if _, err := fmt.Fprintf(s.out, "%s  %s  %d writes  %s\n", r.Run, reports.Safe(r.Command), r.Writes, reports.Safe(outcome)); err != nil {
+		size := fmt.Sprintf("%d writes", r.Writes)
+		if r.Place != "" {
+			size, outcome = fmt.Sprintf("%d entries", r.Entries), outcome+"  in "+r.Place
+		}
+		if _, err := fmt.Fprintf(s.out, "%s  %s  %s  %s\n", r.Run, reports.Safe(r.Command), size, reports.Safe(outcome)); err != nil {
 			return err
 		}
 	}
-	if len(runs) == 0 {
-		_, err = fmt.Fprintf(s.out, "no runs in %s\n", reports.Safe(dir))
+	if lerr != nil || len(runs) > 0 {
+		return lerr
 	}
+	where := k.Dir
+	if k.Copy != nil {
+		where += " or " + k.Copy.Where()
+	}
+	_, err := fmt.Fprintf(s.out, "no runs in %s\n", reports.Safe(where))
 	return err
 }
 
@@ -195,7 +216,7 @@ func runTeardown(ctx context.Context, s *session, o reverseOptions, h baseline.H
 	tasks := protect.Teardown(s.org, state, s.pool)
 	proposal := s.base.Teardown(ctx, s.pool, h, s.workers())
 	if restore {
-		records, err := s.adoptions()
+		records, err := s.adoptions(ctx)
 		if err != nil {
 			return err
 		}
@@ -229,8 +250,8 @@ func runTeardown(ctx context.Context, s *session, o reverseOptions, h baseline.H
 
 // adoptions are the adoptions of recorders in all journals of the organization:
 // of each recorder the first, which has what there was before orgguard came.
-func (s *session) adoptions() ([]journal.Record, error) {
-	runs, err := journal.List(s.journalDir())
+func (s *session) adoptions(ctx context.Context) ([]journal.Record, error) {
+	runs, err := s.keeper(s.journalDir()).List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +261,7 @@ func (s *session) adoptions() ([]journal.Record, error) {
 		if r.Organization != s.org.ID {
 			continue
 		}
-		l, err := journal.Read(s.journalDir(), r.Run)
+		l, err := s.keeper(s.journalDir()).Read(ctx, r.Run)
 		if err != nil {
 			return nil, &orgs.Hinted{Err: fmt.Errorf("journal of run %s: %w", r.Run, err), Next: "without --restore-recorders the adopted recorders stay as they are"}
 		}

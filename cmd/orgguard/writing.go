@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/journal/bucket"
 	"github.com/orgguard/orgguard/orgs/lock"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/reports"
@@ -74,6 +75,18 @@ func (s *session) journalDir() string {
 	return journal.Dir
 }
 
+// keeper is where journals are kept, in the directory and where the configuration says.
+func (s *session) keeper(dir string) journal.Keeper {
+	k := journal.Keeper{Dir: dir, Now: s.now}
+	if j := s.cfg.Journal; j.Bucket != "" {
+		k.Copy = bucket.Copy{
+			API: s.pool.S3, At: s.pool.In(s.org.Partition, s.base.Security, s.base.Home).S3,
+			Name: j.Bucket, Owner: s.base.Security, Prefix: j.Prefix, Organization: s.org.ID,
+		}
+	}
+	return k
+}
+
 // execute carries tasks out under the organization's lock, with a line in the
 // journal before and after each. The lock is let go at the end, after Ctrl-C too; a
 // process that is killed leaves it, and the next one is told how to break it.
@@ -91,7 +104,7 @@ func (s *session) execute(ctx context.Context, command string, tasks []plan.Task
 		defer cancel()
 		err = errors.Join(err, s.lockStore().Release(release, held.ID))
 	}()
-	j, err := journal.Create(s.journalDir(), journal.Header{Command: command, Who: s.pool.Caller().ARN, Organization: s.org.ID, ToolVersion: version}, s.now)
+	j, err := s.keeper(s.journalDir()).Create(ctx, journal.Header{Command: command, Who: s.pool.Caller().ARN, Organization: s.org.ID, ToolVersion: version})
 	if err != nil {
 		return res, err
 	}

@@ -21,6 +21,7 @@ var retryCodes = map[string]struct{}{
 	"ConcurrentModificationException":  {}, // Organizations: another write is being carried out
 	"PolicyChangesInProgressException": {},
 	"OptimisticLockException":          {},
+	"ConditionalRequestConflict":       {}, // S3: another conditional write of the object is under way
 }
 
 // newRetryer is the SDK's standard retryer with a backoff for a fan-out. Each

@@ -23,5 +23,10 @@
 // No credentials are in it: keys of AWS, session tokens and signatures are taken
 // out of what is written (secrets.go).
 //
+// A Keeper keeps journals in a directory and, if it is given a Copy, in a second
+// place as well (bucket, in S3). An entry counts when both have it: a run that cannot
+// keep the journal it was told to keep stops before its next change, because whoever
+// relies on the second place would look there in vain for what was changed.
+//
 // The package knows plan, and nothing of AWS or of the commands.
 package journal

@@ -38,26 +38,31 @@ func (e *DamageError) Unwrap() error { return e.Err }
 // Read reads the journal of a run and verifies it. The entries before the damage
 // are returned together with a *DamageError.
 func Read(dir, run string) (Log, error) {
+	l, _, err := read(dir, run)
+	return l, err
+}
+
+// read is Read that returns the text as well, without a torn line.
+func read(dir, run string) (Log, []byte, error) {
 	name, err := file(dir, run)
 	if err != nil {
-		return Log{}, err
+		return Log{}, nil, err
 	}
-	f, err := os.Open(name)
+	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Log{}, &orgs.Hinted{Err: fmt.Errorf("there is no journal of run %s in %s: %w", run, dir, err), Next: "ls " + dir + "; journals are where the run was started, or in --journal"}
+		return Log{}, nil, &orgs.Hinted{Err: fmt.Errorf("there is no journal of run %s in %s: %w", run, dir, err), Next: "ls " + dir + "; journals are where the run was started, or in --journal"}
 	}
 	if err != nil {
-		return Log{}, fmt.Errorf("journal: %w", err)
+		return Log{}, nil, fmt.Errorf("journal: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
-	l, err := Parse(f)
+	l, err := Parse(bytes.NewReader(text))
 	if err == nil && l.Run() != run {
 		err = &DamageError{1, fmt.Errorf("it is the journal of run %s", l.Run())}
 	}
 	if err != nil {
-		return l, fmt.Errorf("journal %s: %w", name, err)
+		return l, nil, fmt.Errorf("journal %s: %w", name, err)
 	}
-	return l, nil
+	return l, text[:l.size], nil
 }
 
 // Parse reads a journal and verifies that no line was changed, taken out, put in
@@ -233,6 +238,10 @@ type Summary struct {
 	Outcome      string `json:"outcome"` // "" when it was cut short, or is under way
 	Problem      string `json:"problem"` // why the journal cannot be trusted
 	Torn         string `json:"torn"`
+	// Place is where it is when it is not in the directory; its writes are not
+	// counted then, only its entries.
+	Place   string `json:"place,omitempty"`
+	Entries int    `json:"entries,omitempty"`
 }
 
 // Summarize is a journal in short.

@@ -45,6 +45,8 @@ type Journal struct {
 	f      *os.File
 	lock   *flock.Flock
 	dir    string
+	copy   Copy            // nil: there is none
+	ctx    context.Context // for calls to the copy; never canceled
 	run    string
 	header Header
 	seq    int
@@ -56,63 +58,13 @@ type Journal struct {
 // Create begins the journal of a new run. In an organization one run writes at a
 // time: another journal of it that is open, by another process too, is an error.
 func Create(dir string, h Header, now func() time.Time) (*Journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	lock, err := lockOrganization(dir, h.Organization)
-	if err != nil {
-		return nil, err
-	}
-	j := &Journal{lock: lock, dir: dir, header: h, run: newRun(now()), now: now}
-	name, err := file(dir, j.run)
-	if err == nil {
-		j.f, err = os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err == nil {
-		err = j.append(Entry{Phase: Open, Header: &h})
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("journal: %w", err), j.Close())
-	}
-	return j, nil
+	return Keeper{Dir: dir, Now: now}.Create(context.Background(), h)
 }
 
 // Continue goes on with the journal of a run that was cut short, and returns what
 // is in it. A half-written last line is taken off and said so in the new entry.
 func Continue(dir, run string, h Header, now func() time.Time) (*Journal, Log, error) {
-	name, err := file(dir, run)
-	if err != nil {
-		return nil, Log{}, err
-	}
-	lock, err := lockOrganization(dir, h.Organization)
-	if err != nil {
-		return nil, Log{}, err
-	}
-	j := &Journal{lock: lock, dir: dir, header: h, run: run, now: now}
-	l, err := Read(dir, run)
-	if err == nil && l.Header().Organization != h.Organization {
-		err = fmt.Errorf("run %s wrote to organization %s and this is %s", run, l.Header().Organization, h.Organization)
-	}
-	if err == nil {
-		j.f, err = os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0o600)
-	}
-	text := ""
-	if err == nil && l.Torn != "" {
-		text = "taken off: " + l.Torn
-		err = j.f.Truncate(l.size)
-	}
-	if err == nil {
-		last := l.Entries[len(l.Entries)-1]
-		j.seq, j.prev = last.Seq, last.Hash
-		err = j.append(Entry{Phase: Reopen, Header: &h, Text: text})
-	}
-	if err != nil {
-		return nil, l, errors.Join(err, j.Close())
-	}
-	return j, l, nil
+	return Keeper{Dir: dir, Now: now}.Continue(context.Background(), run, h)
 }
 
 // newRun names a run by its time, so that names sort, and a few random digits.
@@ -188,7 +140,34 @@ func (j *Journal) write(e Entry) (seq int, err error) {
 		return 0, j.broken
 	}
 	j.seq, j.prev = e.Seq, hash
+	if err := j.put(e.Seq, text); err != nil {
+		j.broken = err
+		return 0, err
+	}
 	return e.Seq, nil
+}
+
+// put brings an entry into the copy, if there is one. A run that cannot keep the
+// journal it was told to keep does not go on: whoever relies on the copy would look
+// in vain for what was changed.
+func (j *Journal) put(seq int, line []byte) error {
+	if j.copy == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(j.ctx, patience)
+	defer cancel()
+	if err := j.copy.Put(ctx, j.run, seq, line); err != nil {
+		next := "let it be written"
+		var known interface{ Hint() string }
+		if errors.As(err, &known) {
+			next = known.Hint()
+		}
+		return &orgs.Hinted{
+			Err:  fmt.Errorf("write entry %d of the journal of run %s to %s, nothing more was changed: %w", seq, j.run, j.copy.Where(), err),
+			Next: next + "; or take journal out of the configuration; then run it again (what was written is in " + j.dir + " as well)",
+		}
+	}
+	return nil
 }
 
 // Step is a write that has begun.

@@ -27,6 +27,9 @@ type bucketState struct {
 	Ownership  types.ObjectOwnership                    `json:"ownership,omitempty"`
 	Tags       map[string]string                        `json:"tags,omitempty"`
 	Objects    map[string]*objectState                  `json:"objects,omitempty"` // by key
+	// Lock is how new objects are locked; nil when Object Lock is off. Versions
+	// are not kept, so it is only what it asks of who writes.
+	Lock *types.ObjectLockConfiguration `json:"lock,omitempty"`
 }
 
 // onBucket makes an operation on a bucket, whose IAM action is seldom called
@@ -69,6 +72,9 @@ var s3Ops = map[string]operation{
 	"ListObjectsV2":                   onBucket(op(read, listObjects), "ListBucket", func(in *s3.ListObjectsV2Input) *string { return in.Bucket }),
 
 	// Objects are data events and so are no writes here.
+	"PutObjectLockConfiguration": onBucket(op(write, putObjectLock), "PutBucketObjectLockConfiguration", func(in *s3.PutObjectLockConfigurationInput) *string { return in.Bucket }),
+	"GetObjectLockConfiguration": onBucket(op(read, getObjectLock), "GetBucketObjectLockConfiguration", func(in *s3.GetObjectLockConfigurationInput) *string { return in.Bucket }),
+
 	"PutObject":    onObject(op(read, putObject), "PutObject", func(in *s3.PutObjectInput) (*string, *string) { return in.Bucket, in.Key }),
 	"GetObject":    onObject(op(read, getObject), "GetObject", func(in *s3.GetObjectInput) (*string, *string) { return in.Bucket, in.Key }),
 	"HeadObject":   onObject(op(read, headObject), "GetObject", func(in *s3.HeadObjectInput) (*string, *string) { return in.Bucket, in.Key }),
@@ -151,6 +157,9 @@ func createBucket(c *call, in *s3.CreateBucketInput) (*s3.CreateBucketOutput, er
 			BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
 		},
 		Tags: map[string]string{},
+	}
+	if aws.ToBool(in.ObjectLockEnabledForBucket) {
+		b.Lock, b.Versioning = &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled}, types.BucketVersioningStatusEnabled
 	}
 	if in.ObjectOwnership != "" {
 		b.Ownership = in.ObjectOwnership

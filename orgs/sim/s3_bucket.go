@@ -187,3 +187,31 @@ func deleteBucketOwnership(c *call, in *s3.DeleteBucketOwnershipControlsInput) (
 	b.Ownership = ""
 	return &s3.DeleteBucketOwnershipControlsOutput{}, nil
 }
+
+// putObjectLock: Object Lock needs versioning, and once on it stays on.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLockConfiguration.html
+func putObjectLock(c *call, in *s3.PutObjectLockConfigurationInput) (*s3.PutObjectLockConfigurationOutput, error) {
+	b, err := bucketFor(c, in.Bucket, "PutBucketObjectLockConfiguration", "")
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.ObjectLockConfiguration == nil || in.ObjectLockConfiguration.ObjectLockEnabled != types.ObjectLockEnabledEnabled:
+		return nil, apiError("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+	case b.Versioning != types.BucketVersioningStatusEnabled:
+		return nil, apiError("InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+	}
+	b.Lock = detach(in.ObjectLockConfiguration)
+	return &s3.PutObjectLockConfigurationOutput{}, nil
+}
+
+func getObjectLock(c *call, in *s3.GetObjectLockConfigurationInput) (*s3.GetObjectLockConfigurationOutput, error) {
+	b, err := bucketFor(c, in.Bucket, "GetBucketObjectLockConfiguration", "")
+	if err != nil {
+		return nil, err
+	}
+	if b.Lock == nil {
+		return nil, apiError("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
+	}
+	return &s3.GetObjectLockConfigurationOutput{ObjectLockConfiguration: detach(b.Lock)}, nil
+}

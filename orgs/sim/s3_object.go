@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"maps"
 	"slices"
@@ -36,6 +37,9 @@ func onObject[I any](o operation, action string, object func(*I) (bucket, key *s
 
 func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 	b, err := bucketFor(c, in.Bucket, "PutObject", aws.ToString(in.Key))
+	if err == nil {
+		err = cmp.Or(b.expected(in.ExpectedBucketOwner), b.absent(in), b.locks(in))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +72,39 @@ func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 	return &s3.PutObjectOutput{ETag: aws.String(o.ETag), ServerSideEncryption: b.algorithm()}, nil
 }
 
+// expected refuses a bucket that belongs to another account than the request says.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+func (b *bucketState) expected(owner *string) error {
+	if owner != nil && *owner != b.Owner {
+		return apiError("AccessDenied", "Access Denied")
+	}
+	return nil
+}
+
+// absent refuses a conditional write where the object is there already.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func (b *bucketState) absent(in *s3.PutObjectInput) error {
+	switch {
+	case in.IfNoneMatch == nil:
+		return nil
+	case *in.IfNoneMatch != "*":
+		return apiError("NotImplemented", "A header you provided implies functionality that is not implemented")
+	case b.Objects[aws.ToString(in.Key)] != nil:
+		return apiError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+	}
+	return nil
+}
+
+// locks refuses an object without a checksum where Object Lock retains it. One that
+// the SDK computes on the way is not in the input, and so does not count here.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func (b *bucketState) locks(in *s3.PutObjectInput) error {
+	if b.Lock == nil || b.Lock.Rule == nil || in.ChecksumSHA256 != nil || in.ChecksumCRC32 != nil || in.ContentMD5 != nil {
+		return nil
+	}
+	return apiError("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
+}
+
 // algorithm is how new objects are encrypted.
 func (b *bucketState) algorithm() types.ServerSideEncryption {
 	if d := b.encryption().Rules[0].ApplyServerSideEncryptionByDefault; d != nil {
@@ -76,8 +113,11 @@ func (b *bucketState) algorithm() types.ServerSideEncryption {
 	return types.ServerSideEncryptionAes256
 }
 
-func objectFor(c *call, bucket, key *string) (*bucketState, *objectState, error) {
+func objectFor(c *call, bucket, key, owner *string) (*bucketState, *objectState, error) {
 	b, err := bucketFor(c, bucket, "GetObject", aws.ToString(key))
+	if err == nil {
+		err = b.expected(owner)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +129,7 @@ func objectFor(c *call, bucket, key *string) (*bucketState, *objectState, error)
 }
 
 func getObject(c *call, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
-	b, o, err := objectFor(c, in.Bucket, in.Key)
+	b, o, err := objectFor(c, in.Bucket, in.Key, in.ExpectedBucketOwner)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +140,7 @@ func getObject(c *call, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
 }
 
 func headObject(c *call, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
-	b, o, err := objectFor(c, in.Bucket, in.Key)
+	b, o, err := objectFor(c, in.Bucket, in.Key, in.ExpectedBucketOwner)
 	if err != nil {
 		if code, _ := errorParts(err); code == "NoSuchKey" || code == "NoSuchBucket" {
 			return nil, &types.NotFound{Message: aws.String("Not Found")}
@@ -126,6 +166,9 @@ func deleteObject(c *call, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, er
 
 func listObjects(c *call, in *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {
 	b, err := bucketFor(c, in.Bucket, "ListBucket", "")
+	if err == nil {
+		err = b.expected(in.ExpectedBucketOwner)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ func Default() *Config {
 		Baseline:     map[string]Control{},
 		SCP:          SCP{ProtectConfig: ProtectConfig{Enabled: true, Attach: []string{"root"}, Strict: true}},
 		Rollout:      Rollout{FailureTolerance: "5%", MaxConcurrent: "100%"},
+		Journal:      Journal{Prefix: "orgguard/journal/"},
 	}
 }
 

@@ -81,9 +81,9 @@ var samples = []sample{
 2:46: nested more than 32 deep`},
 
 	// Keys and types.
-	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit)
+	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit, journal)
 3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack)
-4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit)`},
+4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit, journal)`},
 	{name: "account number without quotes", text: "security_account: 222222222222\norganization: {exclude: [{account: 012345678901, reason: x}]}", want: `2:19: security_account: want a string, found the number 222222222222; put it in quotes
 3:36: organization.exclude[0].account: want a string, found the number 012345678901; put it in quotes`},
 	{name: "a word instead of a list", text: "alerts: {email: a@example.com}", want: `2:17: alerts.email: want a list, found the string "a@example.com"; put it in [ ]`},

@@ -19,6 +19,7 @@ type Config struct {
 	SCP             SCP                `yaml:"scp"`
 	Rollout         Rollout            `yaml:"rollout"`
 	Audit           Audit              `yaml:"audit"`
+	Journal         Journal            `yaml:"journal"`
 
 	// File is where the configuration came from; "" for the defaults.
 	File string `yaml:"-"`
@@ -132,3 +133,13 @@ type Exemption struct {
 
 // Date is a calendar day in UTC.
 type Date struct{ time.Time }
+
+// Journal says where the journals of runs are kept besides the local directory.
+type Journal struct {
+	// Bucket is an S3 bucket of the security account in the home Region; "" means:
+	// nowhere else.
+	Bucket string `yaml:"bucket"`
+	// Prefix is what the keys begin with, up to a slash. Default
+	// "orgguard/journal/".
+	Prefix string `yaml:"prefix"`
+}

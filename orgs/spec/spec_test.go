@@ -103,6 +103,7 @@ func TestEverythingInTheFileIsRead(t *testing.T) {
 			ExtraActions: []string{"config:DeleteConfigRule"},
 		}},
 		Rollout: Rollout{Waves: [][]string{{"Sandbox"}, {"Workloads/Dev"}, {"root"}}, FailureTolerance: "5%", MaxConcurrent: "100%"},
+		Journal: Journal{Bucket: "example-orgguard-journal", Prefix: "orgguard/journal/"},
 		Audit: Audit{Exemptions: []Exemption{{
 			Account: "333333333333", Region: "*", Control: "config-recorder", Owner: "network-team",
 			Reason: "vendor appliance brings its own recorder until the migration",

@@ -39,6 +39,12 @@ const (
 	workspacePattern = `^[TE][0-9A-Z]{2,254}$`
 	channelPattern   = `^[CG][0-9A-Z]{2,254}$`
 
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+	bucketPattern = `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`
+	// prefixPattern: characters that are safe in keys of S3, and in policies.
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+	prefixPattern = `^([A-Za-z0-9!_.'()-]+/){0,16}$`
+
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackSetOperationPreferences.html
 	tolerancePattern  = `^(0|[1-9][0-9]{0,5}|([0-9]|[1-9][0-9]|100)%)$`
 	concurrentPattern = `^([1-9][0-9]{0,5}|([1-9]|[1-9][0-9]|100)%)$`
@@ -47,6 +53,7 @@ const (
 const (
 	maxEmail      = 254
 	maxExternalID = 1224
+	maxPrefix     = 512
 )
 
 var (
@@ -62,6 +69,8 @@ var (
 	actionShape     = regexp.MustCompile(actionPattern)
 	workspaceShape  = regexp.MustCompile(workspacePattern)
 	channelShape    = regexp.MustCompile(channelPattern)
+	bucketShape     = regexp.MustCompile(bucketPattern)
+	prefixShape     = regexp.MustCompile(prefixPattern)
 	toleranceShape  = regexp.MustCompile(tolerancePattern)
 	concurrentShape = regexp.MustCompile(concurrentPattern)
 )
@@ -151,6 +160,7 @@ func (c *Config) validate(v *checker) {
 	c.validateBaseline(v)
 	c.SCP.ProtectConfig.validate(v, "scp.protect-config")
 	c.Rollout.validate(v, "rollout")
+	c.Journal.validate(v, "journal")
 	for i := range c.Audit.Exemptions {
 		if v.full() {
 			return
@@ -373,5 +383,14 @@ func (e *Exemption) validate(v *checker, path string) {
 	v.required(path, "reason", e.Reason)
 	if at := path + ".until"; !v.says(at) {
 		v.problem(at, "until is missing; an exemption ends, so write the last day such as 2027-03-31")
+	}
+}
+
+func (j *Journal) validate(v *checker, path string) {
+	if j.Bucket != "" && !bucketShape.MatchString(j.Bucket) {
+		v.problem(path+".bucket", "%s is not the name of a bucket; want 3 to 63 of a-z 0-9 . -", quote(j.Bucket))
+	}
+	if len(j.Prefix) > maxPrefix || !prefixShape.MatchString(j.Prefix) {
+		v.problem(path+".prefix", "%s is not a prefix; want names of A-Z a-z 0-9 ! _ . ' ( ) -, each with a slash after it", quote(j.Prefix))
 	}
 }
