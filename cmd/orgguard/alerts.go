@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func newAlertsTestCommand(s streams) *cli.Command {
 				if err != nil {
 					return err
 				}
-				told, err := runAlertsEvent(session, file)
+				told, err := runAlertsEvent(c.Context, session, file)
 				if err != nil {
 					return err
 				}
@@ -54,7 +55,7 @@ func newAlertsTestCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			results, err := runAlertsTest(session, c.StringSlice("control"))
+			results, err := runAlertsTest(c.Context, session, c.StringSlice("control"))
 			if err != nil {
 				return err
 			}
@@ -81,8 +82,8 @@ func alertsCode(results []baseline.SampleResult) int {
 }
 
 // runAlertsTest runs the samples through the rules of the configuration.
-func runAlertsTest(s *session, only []string) ([]baseline.SampleResult, error) {
-	base, err := s.offline()
+func runAlertsTest(ctx context.Context, s *session, only []string) ([]baseline.SampleResult, error) {
+	base, err := s.offline(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +92,8 @@ func runAlertsTest(s *session, only []string) ([]baseline.SampleResult, error) {
 }
 
 // runAlertsEvent says what the configured rules make of the event in a file.
-func runAlertsEvent(s *session, file string) ([]baseline.Told, error) {
-	base, err := s.offline()
+func runAlertsEvent(ctx context.Context, s *session, file string) ([]baseline.Told, error) {
+	base, err := s.offline(ctx)
 	if err != nil {
 		return nil, err
 	}

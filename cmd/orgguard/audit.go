@@ -20,6 +20,7 @@ import (
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/bucket"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/reports"
 	"github.com/orgguard/orgguard/reports/history"
@@ -388,7 +389,7 @@ func (s *session) next(a reports.Audit) string {
 }
 
 // deliver writes the report wherever it was asked for.
-func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error {
+func (s *session) deliver(ctx context.Context, a reports.Audit, o auditOptions, toStdout bool) error {
 	formats, err := outputFormats(o.outputs)
 	if err != nil {
 		return err
@@ -402,7 +403,7 @@ func (s *session) deliver(a reports.Audit, o auditOptions, toStdout bool) error 
 		if err := reports.Write(&b, formats[i], reports.Style{}, a); err != nil {
 			return fmt.Errorf("write the report as %s: %w", formats[i], err)
 		}
-		if err := writeFile(file, b.Bytes()); err != nil {
+		if err := s.writeAt(context.WithoutCancel(ctx), file, b.Bytes()); err != nil {
 			problems = append(problems, err)
 			continue
 		}
@@ -481,6 +482,10 @@ func outputFormats(files []string) ([]reports.Format, error) {
 // checkFolder refuses a file that cannot be written for want of a folder: better
 // before the work than after it.
 func checkFolder(flag, file string) error {
+	if bucket.IsURL(file) {
+		_, err := bucket.ParseURL(file)
+		return badInput(err)
+	}
 	if file == "" {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -40,7 +41,7 @@ func newControlsCommand(s streams) *cli.Command {
 				return err
 			}
 			if id := c.String("id"); id != "" {
-				return explain(&session{globals: g, streams: s}, id, c.String("format"))
+				return explain(c.Context, &session{globals: g, streams: s}, id, c.String("format"))
 			}
 			switch format := c.String("format"); format {
 			case "table":
@@ -60,14 +61,14 @@ func newControlsCommand(s streams) *cli.Command {
 }
 
 // explain prints what there is to say about one control.
-func explain(s *session, id, format string) error {
+func explain(ctx context.Context, s *session, id, format string) error {
 	if !slices.Contains(controlIDs(), id) {
 		return badInput(&orgs.UnknownError{Kind: "control", Name: id, Near: orgs.Nearest(id, controlIDs())})
 	}
 	if id == protect.Control {
 		return usage("%s is no part of the baseline; `orgguard render --control %s` prints the policy, and `orgguard scp preview` whom it reaches", id, id)
 	}
-	cfg, err := s.offlineConfig()
+	cfg, err := s.offlineConfig(ctx)
 	if err != nil {
 		return err
 	}

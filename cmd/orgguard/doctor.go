@@ -59,7 +59,7 @@ func newDoctorCommand(s streams) *cli.Command {
 // examine opens a session as far as that goes. What stops it on AWS's side comes
 // back as checks: telling these is what the doctor is for.
 func examine(ctx context.Context, g globals, st streams) (*session, []doctor.Check, error) {
-	s, err := connectable(g, st)
+	s, err := connectable(ctx, g, st)
 	if err != nil {
 		return s, nil, err
 	}

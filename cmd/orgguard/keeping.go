@@ -39,7 +39,7 @@ func (f failOn) fails(a reports.Audit) bool {
 // keepingFlags are the flags of commands whose audits may go into a history.
 func keepingFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "history", Usage: "keep the audit in `FILE`, and say what is new since the run before"},
+		&cli.StringFlag{Name: "history", Usage: "keep the audit in `FILE`, or in S3 at s3://BUCKET/PREFIX, and say what is new since the run before"},
 		&cli.StringFlag{Name: "keep", Usage: "drop runs from the history that are older than `90d` or 26w, or all but the newest 500"},
 		&cli.StringFlag{Name: "fail-on", Usage: "exit with 1 for `any|new|SEVERITY` of drift; critical, high, medium and low mean that and worse", Value: "any"},
 	}
@@ -93,7 +93,7 @@ func (s *session) conclude(ctx context.Context, a reports.Audit, o auditOptions)
 		a = kept
 	}
 	// A report that could not be kept is not lost.
-	if err := errors.Join(err, s.deliver(a, o, o.toStdout)); err != nil {
+	if err := errors.Join(err, s.deliver(ctx, a, o, o.toStdout)); err != nil {
 		return err
 	}
 	return status(auditCode(a, o.failOn))
@@ -106,7 +106,7 @@ func (s *session) record(ctx context.Context, a reports.Audit, o auditOptions) (
 		return a, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	h, err := history.Open(ctx, o.history)
+	h, err := s.openHistory(ctx, o.history, writes)
 	if err != nil {
 		return a, err
 	}

@@ -345,7 +345,7 @@ func newPermissionsCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := (&session{globals: g, streams: s}).loadConfig()
+			cfg, err := (&session{globals: g, streams: s}).loadConfig(c.Context)
 			if err != nil {
 				return err
 			}

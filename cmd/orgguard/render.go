@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -56,7 +57,7 @@ func newRenderCommand(s streams) *cli.Command {
 			if o.single && o.control == "" {
 				return usage("--single-account needs --control")
 			}
-			files, err := runRender(&session{globals: g, streams: s}, o)
+			files, err := runRender(c.Context, &session{globals: g, streams: s}, o)
 			if err != nil {
 				return err
 			}
@@ -73,11 +74,11 @@ type rendered struct {
 
 // runRender renders what was asked for. It looks at no organization: what a
 // template takes from one are parameters, and placeholders stand for them.
-func runRender(s *session, o renderOptions) ([]rendered, error) {
+func runRender(ctx context.Context, s *session, o renderOptions) ([]rendered, error) {
 	if o.single {
-		return s.renderSingle(o.control)
+		return s.renderSingle(ctx, o.control)
 	}
-	base, err := s.offline()
+	base, err := s.offline(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +129,11 @@ func runRender(s *session, o renderOptions) ([]rendered, error) {
 
 // renderSingle renders a control for an account without an organization. Values
 // that depend on the account are parameters without a default.
-func (s *session) renderSingle(control string) ([]rendered, error) {
+func (s *session) renderSingle(ctx context.Context, control string) ([]rendered, error) {
 	if control == protect.Control {
 		return nil, usage("%s is a policy of an organization: an account without one cannot have it", control)
 	}
-	cfg, err := s.offlineConfig()
+	cfg, err := s.offlineConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +146,8 @@ func (s *session) renderSingle(control string) ([]rendered, error) {
 
 // offlineConfig is the configuration without the names of accounts and OUs, for
 // commands that look nobody up.
-func (s *session) offlineConfig() (*spec.Config, error) {
-	cfg, err := s.loadConfig()
+func (s *session) offlineConfig(ctx context.Context) (*spec.Config, error) {
+	cfg, err := s.loadConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +157,8 @@ func (s *session) offlineConfig() (*spec.Config, error) {
 
 // offline is the baseline of the configuration for an organization that nobody
 // looks at.
-func (s *session) offline() (*baseline.Baseline, error) {
-	cfg, err := s.offlineConfig()
+func (s *session) offline(ctx context.Context) (*baseline.Baseline, error) {
+	cfg, err := s.offlineConfig(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/bucket"
 	"github.com/orgguard/orgguard/reports"
 	"github.com/orgguard/orgguard/reports/history"
 )
@@ -25,27 +28,35 @@ func newReportCommand(s streams) *cli.Command {
 }
 
 func historyFlag() *cli.StringFlag {
-	return &cli.StringFlag{Name: "history", Usage: "the history `FILE`, as audit --history keeps it"}
+	return &cli.StringFlag{Name: "history", Usage: "the history `FILE`, as audit --history keeps it, or s3://BUCKET/PREFIX"}
 }
 
 // withHistory opens the history that a command names.
-func withHistory(c *cli.Context, fn func(context.Context, *history.Store) error) error {
-	file := c.String("history")
-	if file == "" {
+func (s *session) withHistory(c *cli.Context, fn func(context.Context, history.History) error) error {
+	name := c.String("history")
+	if name == "" {
 		return usage("%s needs --history FILE", c.Command.HelpName)
 	}
-	h, err := history.OpenExisting(c.Context, file)
+	h, err := s.openHistory(c.Context, name, reads)
 	if err != nil {
-		return badInput(err)
+		return err
 	}
 	defer h.Close() //nolint:errcheck // nothing was written
 	return fn(c.Context, h)
 }
 
-// talker is a session that looks at no organization: it has streams and a style.
-func talker(c *cli.Context, s streams) (*session, error) {
-	g, err := readGlobals(c)
-	return &session{globals: g, streams: s, now: time.Now}, err
+// talking is an action with a session that looks at no organization: it has streams, a
+// style, and the caller's credentials where something is in S3.
+func talking(s streams, fn func(*cli.Context, *session) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		g, err := readGlobals(c)
+		if err != nil {
+			return err
+		}
+		t := &session{globals: g, streams: s, now: time.Now}
+		err = fn(c, t)
+		return errors.Join(err, t.close())
+	}
 }
 
 func newReportListCommand(s streams) *cli.Command {
@@ -57,16 +68,12 @@ func newReportListCommand(s streams) *cli.Command {
 			&cli.BoolFlag{Name: "findings", Usage: "list findings: first seen, last seen, resolved"},
 			&cli.BoolFlag{Name: "all", Usage: "with --findings, those that are resolved as well"},
 		},
-		Action: func(c *cli.Context) error {
-			t, err := talker(c, s)
-			if err != nil {
-				return err
-			}
+		Action: talking(s, func(c *cli.Context, t *session) error {
 			format, err := reports.ParseFormat(c.String("format"))
 			if err != nil {
 				return badInput(err)
 			}
-			return withHistory(c, func(ctx context.Context, h *history.Store) error {
+			return t.withHistory(c, func(ctx context.Context, h history.History) error {
 				if !c.Bool("findings") {
 					runs, err := h.Runs(ctx)
 					if err != nil {
@@ -80,7 +87,7 @@ func newReportListCommand(s streams) *cli.Command {
 				}
 				return badInput(reports.WriteLifetimes(s.out, format, t.style(), found))
 			})
-		},
+		}),
 	}
 }
 
@@ -89,16 +96,12 @@ func newReportTrendCommand(s streams) *cli.Command {
 		Name:  "trend",
 		Usage: "show how drift went over the runs of a history (as html: with the latest run)",
 		Flags: []cli.Flag{formatFlag(append(reports.ListFormats(), reports.HTML)), historyFlag()},
-		Action: func(c *cli.Context) error {
-			t, err := talker(c, s)
-			if err != nil {
-				return err
-			}
+		Action: talking(s, func(c *cli.Context, t *session) error {
 			format, err := reports.ParseFormat(c.String("format"))
 			if err != nil {
 				return badInput(err)
 			}
-			return withHistory(c, func(ctx context.Context, h *history.Store) error {
+			return t.withHistory(c, func(ctx context.Context, h history.History) error {
 				a, err := h.Audit(ctx, 0)
 				if err != nil {
 					return badInput(err)
@@ -109,7 +112,7 @@ func newReportTrendCommand(s streams) *cli.Command {
 				}
 				return badInput(reports.WriteTrend(s.out, format, t.style(), a.Trend))
 			})
-		},
+		}),
 	}
 }
 
@@ -122,12 +125,9 @@ func newReportShowCommand(s streams) *cli.Command {
 			formatFlag(reports.Formats()), outputFlag(), historyFlag(),
 			&cli.StringFlag{Name: "run", Usage: "the `RUN` of the history: a number, or 0 for the latest, -1 for the one before", Value: "0"},
 		},
-		Action: func(c *cli.Context) error {
-			t, err := talker(c, s)
-			if err != nil {
-				return err
-			}
+		Action: talking(s, func(c *cli.Context, t *session) error {
 			o := auditOptions{outputs: c.StringSlice("output")}
+			var err error
 			if o.format, err = reports.ParseFormat(c.String("format")); err != nil {
 				return badInput(err)
 			}
@@ -137,27 +137,27 @@ func newReportShowCommand(s streams) *cli.Command {
 			if c.NArg() > 1 {
 				return usage("report show takes one file")
 			}
-			a, _, err := oneAudit(c, s, c.Args().First(), c.String("run"))
+			a, _, err := t.oneAudit(c, c.Args().First(), c.String("run"))
 			if err != nil {
 				return err
 			}
-			return t.deliver(a, o, len(o.outputs) == 0 || c.IsSet("format"))
-		},
+			return t.deliver(c.Context, a, o, len(o.outputs) == 0 || c.IsSet("format"))
+		}),
 	}
 }
 
 // oneAudit is a saved audit, or a run of the history when no file is named, and what to
 // call it.
-func oneAudit(c *cli.Context, s streams, file, run string) (a reports.Audit, name string, err error) {
+func (s *session) oneAudit(c *cli.Context, file, run string) (a reports.Audit, name string, err error) {
 	if file != "" {
-		a, err = readAudit(s, file)
+		a, err = s.readAudit(c.Context, file)
 		return a, file, err
 	}
 	n, err := strconv.ParseInt(run, 10, 64)
 	if err != nil {
 		return a, "", usage("%q is no run: want a number, or 0 for the latest, -1 for the one before", run)
 	}
-	err = withHistory(c, func(ctx context.Context, h *history.Store) error {
+	err = s.withHistory(c, func(ctx context.Context, h history.History) error {
 		a, err = h.Audit(ctx, n)
 		return badInput(err)
 	})
@@ -166,9 +166,16 @@ func oneAudit(c *cli.Context, s streams, file, run string) (a reports.Audit, nam
 }
 
 // readAudit reads a saved audit; "-" is standard input.
-func readAudit(s streams, file string) (reports.Audit, error) {
+func (s *session) readAudit(ctx context.Context, file string) (reports.Audit, error) {
 	in := s.in
-	if file != "-" {
+	switch {
+	case bucket.IsURL(file):
+		body, err := s.readAt(ctx, file)
+		if err != nil {
+			return reports.Audit{}, err
+		}
+		in = bytes.NewReader(body)
+	case file != "-":
 		f, err := os.Open(file)
 		if err != nil {
 			return reports.Audit{}, badInput(err)
@@ -194,11 +201,7 @@ func newReportDiffCommand(s streams) *cli.Command {
 			&cli.StringFlag{Name: "from", Usage: "the `RUN` before: a number, or -1 for the one before the latest", Value: "-1"},
 			&cli.StringFlag{Name: "to", Usage: "the `RUN` after: a number, or 0 for the latest", Value: "0"},
 		},
-		Action: func(c *cli.Context) error {
-			t, err := talker(c, s)
-			if err != nil {
-				return err
-			}
+		Action: talking(s, func(c *cli.Context, t *session) error {
 			format, err := reports.ParseFormat(c.String("format"))
 			if err != nil {
 				return badInput(err)
@@ -206,11 +209,11 @@ func newReportDiffCommand(s streams) *cli.Command {
 			if n := c.NArg(); n != 0 && n != 2 {
 				return usage("report diff takes two files, the one before and the one after, or --history FILE")
 			}
-			before, name, err := oneAudit(c, s, c.Args().Get(0), c.String("from"))
+			before, name, err := t.oneAudit(c, c.Args().Get(0), c.String("from"))
 			if err != nil {
 				return err
 			}
-			after, to, err := oneAudit(c, s, c.Args().Get(1), c.String("to"))
+			after, to, err := t.oneAudit(c, c.Args().Get(1), c.String("to"))
 			if err != nil {
 				return err
 			}
@@ -226,7 +229,7 @@ func newReportDiffCommand(s streams) *cli.Command {
 				return status(exitDrift)
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -240,11 +243,7 @@ func newReportMergeCommand(s streams) *cli.Command {
 			&cli.BoolFlag{Name: "allow-missing", Usage: "report accounts that no part looked at as not assessed, instead of refusing"},
 			generatedAtFlag(),
 		}, keepingFlags()...),
-		Action: func(c *cli.Context) error {
-			t, err := talker(c, s)
-			if err != nil {
-				return err
-			}
+		Action: talking(s, func(c *cli.Context, t *session) error {
 			o, err := readDelivery(c)
 			if err != nil {
 				return err
@@ -254,11 +253,11 @@ func newReportMergeCommand(s streams) *cli.Command {
 			}
 			var parts []reports.Part
 			for _, file := range c.Args().Slice() {
-				a, err := readAudit(s, file)
+				read, err := t.readParts(c.Context, file)
 				if err != nil {
 					return err
 				}
-				parts = append(parts, reports.Part{Name: file, Audit: a})
+				parts = append(parts, read...)
 			}
 			a, err := reports.Merge(parts, c.Bool("allow-missing"), catalogue())
 			if err != nil {
@@ -269,6 +268,6 @@ func newReportMergeCommand(s streams) *cli.Command {
 			}
 			a.Controls, a.Next = catalogue(), t.next(a)
 			return t.conclude(c.Context, a, o)
-		},
+		}),
 	}
 }

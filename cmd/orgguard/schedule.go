@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -45,7 +46,7 @@ func newScheduleRenderCommand(s streams) *cli.Command {
 				target: c.String("for"), every: c.String("every"), name: c.String("name"), configPath: c.String("config-path"),
 				image: c.String("image"), host: c.String("gitlab-host"),
 			}
-			files, err := runScheduleRender(&session{globals: g, streams: s}, o)
+			files, err := runScheduleRender(c.Context, &session{globals: g, streams: s}, o)
 			if err != nil {
 				return badInput(err)
 			}
@@ -55,8 +56,8 @@ func newScheduleRenderCommand(s streams) *cli.Command {
 }
 
 // runScheduleRender makes the files of an engine from the configuration.
-func runScheduleRender(s *session, o scheduleOptions) ([]rendered, error) {
-	cfg, err := s.loadConfig()
+func runScheduleRender(ctx context.Context, s *session, o scheduleOptions) ([]rendered, error) {
+	cfg, err := s.loadConfig(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/bucket"
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/orgs/spec"
 	"github.com/orgguard/orgguard/reports"
@@ -52,9 +53,9 @@ const (
 
 // open reads the configuration and the organization.
 func open(ctx context.Context, g globals, st streams, m mode) (*session, error) {
-	s, err := connectable(g, st)
+	s, err := connectable(ctx, g, st)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	return s.connect(ctx, m)
 }
@@ -68,7 +69,7 @@ func openWith(ctx context.Context, g globals, st streams, m mode, cfg *spec.Conf
 func (s *session) connect(ctx context.Context, m mode) (*session, error) {
 	cfg, err := s.awsConfig(ctx)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	if s.pool, err = s.newPool(ctx, cfg, m); err != nil {
 		return s, err
@@ -77,10 +78,10 @@ func (s *session) connect(ctx context.Context, m mode) (*session, error) {
 }
 
 // connectable is a session that has read its configuration and called nobody yet.
-func connectable(g globals, st streams) (*session, error) {
+func connectable(ctx context.Context, g globals, st streams) (*session, error) {
 	s := &session{globals: g, streams: st, now: time.Now}
 	var err error
-	s.cfg, err = s.loadConfig()
+	s.cfg, err = s.loadConfig(ctx)
 	return s, err
 }
 
@@ -147,7 +148,7 @@ func (s *session) close() error {
 
 // loadConfig reads the configuration file, or takes the defaults where there is
 // none and none was asked for.
-func (s *session) loadConfig() (*spec.Config, error) {
+func (s *session) loadConfig(ctx context.Context) (*spec.Config, error) {
 	file := s.config
 	if s.sandbox && !s.configGiven {
 		if f := sandboxConfig(s.sandboxFile); exists(f) {
@@ -156,6 +157,14 @@ func (s *session) loadConfig() (*spec.Config, error) {
 	}
 	known := baseline.Known()
 	known.Elsewhere = []string{protect.Control}
+	if bucket.IsURL(file) {
+		text, err := s.readAt(ctx, file)
+		if err != nil {
+			return nil, fmt.Errorf("read the configuration: %w", err)
+		}
+		cfg, err := spec.Parse(file, text, known)
+		return cfg, badInput(err)
+	}
 	cfg, err := spec.Load(file, known)
 	if errors.Is(err, fs.ErrNotExist) && !s.configGiven {
 		s.note("no %s: using the defaults", s.config)
@@ -186,12 +195,14 @@ func (s *session) awsConfig(ctx context.Context) (aws.Config, error) {
 	if !s.sandbox {
 		return access.LoadConfig(ctx, s.profile, region)
 	}
-	w, err := sim.Open(s.sandboxFile)
-	if err != nil {
-		return aws.Config{}, err
+	if s.world == nil {
+		w, err := sim.Open(s.sandboxFile)
+		if err != nil {
+			return aws.Config{}, err
+		}
+		s.world = w
 	}
-	s.world = w
-	return w.ManagementConfig(region), nil
+	return s.world.ManagementConfig(region), nil
 }
 
 // note says something on stderr, unless --quiet.

@@ -88,7 +88,7 @@ func newUndoCommand(s streams) *cli.Command {
 // listAllRuns lists the runs of the directory, and with journal.bucket those of the
 // bucket, for which the organization must be known.
 func listAllRuns(ctx context.Context, g globals, st streams) error {
-	s, err := connectable(g, st)
+	s, err := connectable(ctx, g, st)
 	if err != nil {
 		return err
 	}

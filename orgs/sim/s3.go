@@ -26,9 +26,10 @@ type bucketState struct {
 	Public     *types.PublicAccessBlockConfiguration    `json:"public,omitempty"`
 	Ownership  types.ObjectOwnership                    `json:"ownership,omitempty"`
 	Tags       map[string]string                        `json:"tags,omitempty"`
-	Objects    map[string]*objectState                  `json:"objects,omitempty"` // by key
-	// Lock is how new objects are locked; nil when Object Lock is off. Versions
-	// are not kept, so it is only what it asks of who writes.
+	Objects    map[string]*objectState                  `json:"objects,omitempty"` // the current ones, by key
+	Older      map[string][]*objectState                `json:"older,omitempty"`   // versions before, and delete markers, oldest first
+	// Lock is how new objects are locked; nil when Object Lock is off. It is only what
+	// it asks of who writes.
 	Lock *types.ObjectLockConfiguration `json:"lock,omitempty"`
 }
 
@@ -70,6 +71,7 @@ var s3Ops = map[string]operation{
 	"PutBucketTagging":                onBucket(op(write, putBucketTagging), "PutBucketTagging", func(in *s3.PutBucketTaggingInput) *string { return in.Bucket }),
 	"DeleteBucketTagging":             onBucket(op(write, deleteBucketTagging), "PutBucketTagging", func(in *s3.DeleteBucketTaggingInput) *string { return in.Bucket }),
 	"ListObjectsV2":                   onBucket(op(read, listObjects), "ListBucket", func(in *s3.ListObjectsV2Input) *string { return in.Bucket }),
+	"ListObjectVersions":              onBucket(op(read, listVersions), "ListBucketVersions", func(in *s3.ListObjectVersionsInput) *string { return in.Bucket }),
 
 	// Objects are data events and so are no writes here.
 	"PutObjectLockConfiguration": onBucket(op(write, putObjectLock), "PutBucketObjectLockConfiguration", func(in *s3.PutObjectLockConfigurationInput) *string { return in.Bucket }),
@@ -195,7 +197,7 @@ func deleteBucket(c *call, in *s3.DeleteBucketInput) (*s3.DeleteBucketOutput, er
 	if err != nil {
 		return nil, err
 	}
-	if len(b.Objects) > 0 {
+	if len(b.Objects)+len(b.Older) > 0 {
 		return nil, apiError("BucketNotEmpty", "The bucket you tried to delete is not empty")
 	}
 	delete(c.w.state.Buckets, b.Name)

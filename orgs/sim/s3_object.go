@@ -14,13 +14,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// objectState is one object of a bucket. Versions are not kept.
+// objectState is one version of an object, or a delete marker.
 type objectState struct {
 	Body     []byte            `json:"body"`
 	Type     string            `json:"type,omitempty"`
 	ETag     string            `json:"etag"`
 	Modified time.Time         `json:"modified"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+	Version  string            `json:"version,omitempty"` // "": the null version
+	Deleted  bool              `json:"deleted,omitempty"` // a delete marker
 }
 
 // maxObject bounds an object: the world is a file.
@@ -38,7 +40,7 @@ func onObject[I any](o operation, action string, object func(*I) (bucket, key *s
 func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 	b, err := bucketFor(c, in.Bucket, "PutObject", aws.ToString(in.Key))
 	if err == nil {
-		err = cmp.Or(b.expected(in.ExpectedBucketOwner), b.absent(in), b.locks(in))
+		err = cmp.Or(b.expected(in.ExpectedBucketOwner), b.locks(in))
 	}
 	if err != nil {
 		return nil, err
@@ -63,13 +65,14 @@ func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 	if len(body) > maxObject {
 		return nil, apiError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
 	}
-	o := &objectState{Body: body, Type: orDefault(in.ContentType, "application/octet-stream"), ETag: `"` + *md5Hex(string(body)) + `"`, Modified: c.now, Metadata: maps.Clone(in.Metadata)}
-	if b.Objects == nil {
-		b.Objects = map[string]*objectState{}
+	key := aws.ToString(in.Key)
+	if err := preconditions(b.Objects[key], in.IfMatch, in.IfNoneMatch); err != nil {
+		return nil, err
 	}
-	b.Objects[aws.ToString(in.Key)] = o
+	o := &objectState{Body: body, Type: orDefault(in.ContentType, "application/octet-stream"), ETag: `"` + *md5Hex(string(body)) + `"`, Modified: c.now, Metadata: maps.Clone(in.Metadata)}
+	b.put(c, key, o)
 	c.w.dirty()
-	return &s3.PutObjectOutput{ETag: aws.String(o.ETag), ServerSideEncryption: b.algorithm()}, nil
+	return &s3.PutObjectOutput{ETag: aws.String(o.ETag), VersionId: b.versionID(o), ServerSideEncryption: b.algorithm()}, nil
 }
 
 // expected refuses a bucket that belongs to another account than the request says.
@@ -77,20 +80,6 @@ func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 func (b *bucketState) expected(owner *string) error {
 	if owner != nil && *owner != b.Owner {
 		return apiError("AccessDenied", "Access Denied")
-	}
-	return nil
-}
-
-// absent refuses a conditional write where the object is there already.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-func (b *bucketState) absent(in *s3.PutObjectInput) error {
-	switch {
-	case in.IfNoneMatch == nil:
-		return nil
-	case *in.IfNoneMatch != "*":
-		return apiError("NotImplemented", "A header you provided implies functionality that is not implemented")
-	case b.Objects[aws.ToString(in.Key)] != nil:
-		return apiError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 	}
 	return nil
 }
@@ -113,55 +102,110 @@ func (b *bucketState) algorithm() types.ServerSideEncryption {
 	return types.ServerSideEncryptionAes256
 }
 
-func objectFor(c *call, bucket, key, owner *string) (*bucketState, *objectState, error) {
-	b, err := bucketFor(c, bucket, "GetObject", aws.ToString(key))
+// objectBucket is bucketFor for an operation that needs another right for a version:
+// the caller's policies have been asked for the one that the operation has without.
+func objectBucket(c *call, bucket, key *string, action string) (*bucketState, error) {
+	if strings.HasSuffix(action, "Version") {
+		if err := c.w.authorize(c, "s3:"+action, c.w.bucketARN(aws.ToString(bucket))+"/"+aws.ToString(key)); err != nil {
+			return nil, err
+		}
+	}
+	return bucketFor(c, bucket, action, aws.ToString(key))
+}
+
+// objectFor is the object of a call that reads, in the version that is asked for.
+func objectFor(c *call, bucket, key, version, owner *string) (*bucketState, *objectState, error) {
+	action := "GetObject"
+	if version != nil {
+		action = "GetObjectVersion"
+	}
+	b, err := objectBucket(c, bucket, key, action)
 	if err == nil {
 		err = b.expected(owner)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	o := b.Objects[aws.ToString(key)]
-	if o == nil {
+	if version == nil {
+		if o := b.Objects[aws.ToString(key)]; o != nil {
+			return b, o, nil
+		}
 		return nil, nil, &types.NoSuchKey{Message: aws.String("The specified key does not exist.")}
 	}
-	return b, o, nil
+	for _, o := range b.versions(aws.ToString(key)) {
+		switch {
+		case *nullable(o.Version) != *version:
+		case o.Deleted:
+			return nil, nil, apiError("MethodNotAllowed", "The specified method is not allowed against this resource.")
+		default:
+			return b, o, nil
+		}
+	}
+	return nil, nil, apiError("NoSuchVersion", "The specified version does not exist.")
 }
 
 func getObject(c *call, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
-	b, o, err := objectFor(c, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	b, o, err := objectFor(c, in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner)
 	if err != nil {
 		return nil, err
 	}
+	if err := unmodified(o, in.IfMatch, in.IfNoneMatch); err != nil {
+		return nil, err
+	}
 	return &s3.GetObjectOutput{
-		Body: io.NopCloser(bytes.NewReader(bytes.Clone(o.Body))), ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type),
+		VersionId: b.versionID(o),
+		Body:      io.NopCloser(bytes.NewReader(bytes.Clone(o.Body))), ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type),
 		ETag: aws.String(o.ETag), LastModified: aws.Time(o.Modified), Metadata: maps.Clone(o.Metadata), ServerSideEncryption: b.algorithm(),
 	}, nil
 }
 
 func headObject(c *call, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
-	b, o, err := objectFor(c, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	b, o, err := objectFor(c, in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner)
 	if err != nil {
 		if code, _ := errorParts(err); code == "NoSuchKey" || code == "NoSuchBucket" {
 			return nil, &types.NotFound{Message: aws.String("Not Found")}
 		}
 		return nil, err
 	}
+	if err := unmodified(o, in.IfMatch, in.IfNoneMatch); err != nil {
+		return nil, err
+	}
 	return &s3.HeadObjectOutput{
+		VersionId:     b.versionID(o),
 		ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type), ETag: aws.String(o.ETag),
 		LastModified: aws.Time(o.Modified), Metadata: maps.Clone(o.Metadata), ServerSideEncryption: b.algorithm(),
 	}, nil
 }
 
-// deleteObject: an object that does not exist is deleted all the same.
+// deleteObject: an object that does not exist is deleted all the same. Without a
+// version, a bucket with versions keeps the object and marks it deleted.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 func deleteObject(c *call, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
-	b, err := bucketFor(c, in.Bucket, "DeleteObject", aws.ToString(in.Key))
+	action := "DeleteObject"
+	if in.VersionId != nil {
+		action = "DeleteObjectVersion"
+	}
+	b, err := objectBucket(c, in.Bucket, in.Key, action)
 	if err != nil {
 		return nil, err
 	}
-	delete(b.Objects, aws.ToString(in.Key))
+	key := aws.ToString(in.Key)
+	if err := preconditions(b.Objects[key], in.IfMatch, nil); err != nil {
+		return nil, err
+	}
+	out := &s3.DeleteObjectOutput{}
+	if in.VersionId != nil {
+		if gone := b.drop(key, *in.VersionId); gone != nil {
+			out.VersionId = nullable(gone.Version)
+			if gone.Deleted {
+				out.DeleteMarker = aws.Bool(true)
+			}
+		}
+	} else if marker := b.hide(c, key); marker != nil {
+		out.DeleteMarker, out.VersionId = aws.Bool(true), nullable(marker.Version)
+	}
 	c.w.dirty()
-	return &s3.DeleteObjectOutput{}, nil
+	return out, nil
 }
 
 func listObjects(c *call, in *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {

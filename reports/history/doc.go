@@ -1,4 +1,4 @@
-// Package history keeps audits in a file, so that a report can say what is new, since
+// Package history keeps audits in a file or in a bucket, so that a report can say what is new, since
 // when something is wrong, and how things went over the months.
 //
 // The file is an SQLite database in WAL mode. A run is recorded in one transaction:
@@ -6,6 +6,11 @@
 // writers wait for one another, each compares with the one before, and none is lost.
 // Readers never wait. The file must be on a local disk: SQLite's locks do not hold on
 // network file systems (https://www.sqlite.org/wal.html).
+//
+// In a bucket (Remote) each audit is an object, and such a file without the audits is
+// the index. It is replaced by a conditional write, which takes the place of the lock:
+// where another run was faster, the audit is compared and recorded anew. Both kinds run
+// the same code and pass the same tests.
 //
 // A run is kept as the JSON that orgguard printed, compressed, so that it can be
 // rendered in any format years later, and as numbers for lists and trends. Beside the

@@ -56,7 +56,7 @@ func openTest(t *testing.T, file string) *Store {
 	return s
 }
 
-func record(t *testing.T, s *Store, a reports.Audit) reports.Audit {
+func record(t *testing.T, s History, a reports.Audit) reports.Audit {
 	t.Helper()
 	out, err := s.Record(t.Context(), a, Keep{})
 	if err != nil {
@@ -119,20 +119,26 @@ func TestWhatAHistoryKnows(t *testing.T) {
 		{"but knows more of the past", []reports.Audit{at(2, "1 rec drift high"), at(1, "1 rec drift high"), at(3, "1 rec drift high")}, []string{"1 rec open since March 1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := openTest(t, filepath.Join(t.TempDir(), "h.db"))
-			var last reports.Audit
-			for _, a := range tt.runs {
-				last = record(t, s, a)
-			}
-			if diff := cmp.Diff(tt.want, news(last)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+			for name, s := range stores(t) {
+				var last reports.Audit
+				for _, a := range tt.runs {
+					last = record(t, s, a)
+				}
+				if diff := cmp.Diff(tt.want, news(last)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
 			}
 		})
 	}
 }
 
 func TestLifetimes(t *testing.T) {
-	s := openTest(t, filepath.Join(t.TempDir(), "h.db"))
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) { lifetimes(t, s) })
+	}
+}
+
+func lifetimes(t *testing.T, s History) {
 	for _, a := range []reports.Audit{
 		at(1, "1 rec drift high", "2 rec drift low"), at(2, "2 rec drift low"), at(3, "1 rec drift high", "2 rec drift low"), at(4, "2 rec drift high"),
 	} {
@@ -217,46 +223,52 @@ func TestKeep(t *testing.T) {
 		{Keep{}, []int{1, 2, 3, 4, 5}}, {Keep{Runs: 2}, []int{4, 5}}, {Keep{Runs: 1}, []int{5}}, {Keep{Age: 48 * time.Hour}, []int{3, 4, 5}},
 		{Keep{Age: time.Second}, []int{5}}, {Keep{Age: 48 * time.Hour, Runs: 1}, []int{5}},
 	} {
-		s := openTest(t, filepath.Join(t.TempDir(), "h.db"))
-		other := at(1, "1 rec drift high")
-		other.Organization.ID = "o-2"
-		record(t, s, other)
-		record(t, s, at(1, "1 rec drift high"))
-		for d := 2; d <= 4; d++ {
-			record(t, s, at(d, "2 rec drift high"))
+		for _, s := range stores(t) {
+			keeps(t, s, tt.keep, tt.want)
 		}
-		if _, err := s.Record(t.Context(), at(5, "2 rec drift high"), tt.keep); err != nil {
-			t.Fatal(err)
+	}
+}
+
+func keeps(t *testing.T, s History, keep Keep, want []int) {
+	t.Helper()
+	other := at(1, "1 rec drift high")
+	other.Organization.ID = "o-2"
+	record(t, s, other)
+	record(t, s, at(1, "1 rec drift high"))
+	for d := 2; d <= 4; d++ {
+		record(t, s, at(d, "2 rec drift high"))
+	}
+	if _, err := s.Record(t.Context(), at(5, "2 rec drift high"), keep); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := s.Runs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var days []int
+	for _, r := range runs {
+		if r.Organization == "o-1" {
+			days = append(days, r.GeneratedAt.Day())
 		}
-		runs, err := s.Runs(t.Context())
-		if err != nil {
-			t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, days); diff != "" || len(runs) != len(days)+1 {
+		t.Errorf("%v keeps %v and %d in all, want %v", keep, days, len(runs), want)
+	}
+	// What is still there keeps its beginning, and the other organization its own.
+	ls, err := s.Lifetimes(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := 0
+	for _, l := range ls {
+		if !l.Resolved.IsZero() {
+			ended++
+		} else if l.Finding.Account[:1] == "2" && l.FirstSeen.Day() != 2 {
+			t.Errorf("%v: first seen on March %d", keep, l.FirstSeen.Day())
 		}
-		var days []int
-		for _, r := range runs {
-			if r.Organization == "o-1" {
-				days = append(days, r.GeneratedAt.Day())
-			}
-		}
-		if diff := cmp.Diff(tt.want, days); diff != "" || len(runs) != len(days)+1 {
-			t.Errorf("%v keeps %v and %d in all, want %v", tt.keep, days, len(runs), tt.want)
-		}
-		// What is still there keeps its beginning, and the other organization its own.
-		ls, err := s.Lifetimes(t.Context(), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended := 0
-		for _, l := range ls {
-			if !l.Resolved.IsZero() {
-				ended++
-			} else if l.Finding.Account[:1] == "2" && l.FirstSeen.Day() != 2 {
-				t.Errorf("%v: first seen on March %d", tt.keep, l.FirstSeen.Day())
-			}
-		}
-		if want := map[bool]int{true: 1, false: 0}[tt.want[0] <= 2]; ended != want {
-			t.Errorf("%v: %d lifetimes that have ended, want %d", tt.keep, ended, want)
-		}
+	}
+	if wantEnded := map[bool]int{true: 1, false: 0}[want[0] <= 2]; ended != wantEnded {
+		t.Errorf("%v: %d lifetimes that have ended, want %d", keep, ended, wantEnded)
 	}
 }
 

@@ -39,22 +39,47 @@ func ParseKeep(s string) (Keep, error) {
 }
 
 // prune deletes an organization's runs that are not to be kept, and the lifetimes that
-// ended before the oldest that is. The run at the given time, the newest, stays.
-func (k Keep) prune(ctx context.Context, tx *sql.Tx, org string, at time.Time) error {
+// ended before the oldest that is. The run at the given time, the newest, stays. It
+// returns the names of audits that are kept elsewhere.
+func (k Keep) prune(ctx context.Context, tx *sql.Tx, org string, at time.Time) ([]string, error) {
+	var gone []string
 	if k.Age > 0 {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM run WHERE organization = ? AND generated_at < ?`, org, at.Add(-k.Age).Unix()); err != nil {
-			return err
+		names, err := deleteRuns(ctx, tx, `organization = ? AND generated_at < ?`, org, at.Add(-k.Age).Unix())
+		if err != nil {
+			return nil, err
 		}
+		gone = names
 	}
 	if k.Runs > 0 {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM run WHERE organization = ?1 AND id NOT IN
-			(SELECT id FROM run WHERE organization = ?1 ORDER BY generated_at DESC, id DESC LIMIT ?2)`, org, k.Runs); err != nil {
-			return err
+		names, err := deleteRuns(ctx, tx, `organization = ?1 AND id NOT IN
+			(SELECT id FROM run WHERE organization = ?1 ORDER BY generated_at DESC, id DESC LIMIT ?2)`, org, k.Runs)
+		if err != nil {
+			return nil, err
 		}
+		gone = append(gone, names...)
 	}
 	if k == (Keep{}) {
-		return nil
+		return nil, nil
 	}
 	_, err := tx.ExecContext(ctx, `DELETE FROM lifetime WHERE organization = ?1 AND resolved < (SELECT min(generated_at) FROM run WHERE organization = ?1)`, org)
-	return err
+	return gone, err
+}
+
+func deleteRuns(ctx context.Context, tx *sql.Tx, which string, args ...any) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, `DELETE FROM run WHERE `+which+` RETURNING CASE typeof(audit) WHEN 'text' THEN audit ELSE '' END`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says what is wrong
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, rows.Err()
 }

@@ -67,6 +67,11 @@ func (s *Store) Audit(ctx context.Context, run int64) (reports.Audit, error) {
 	case err != nil:
 		return reports.Audit{}, fmt.Errorf("read history %s: %w", s.file, err)
 	}
+	if name := string(b); s.fetch != nil && namePattern.MatchString(name) {
+		if b, err = s.fetch(ctx, name); err != nil {
+			return reports.Audit{}, fmt.Errorf("read run %s of history %s: %w", runName(run), s.file, err)
+		}
+	}
 	a, err := unpack(b)
 	if err != nil {
 		return a, fmt.Errorf("read run %s of history %s: %w", runName(run), s.file, err)

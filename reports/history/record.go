@@ -22,9 +22,24 @@ const maxTrend = 120
 // was first seen, what is new since the run before, what is gone, and the trend. What
 // is older than keep says goes; the audit itself never does.
 func (s *Store) Record(ctx context.Context, a reports.Audit, keep Keep) (reports.Audit, error) {
-	fail := func(err error) (reports.Audit, error) {
+	kept, err := s.record(ctx, a, keep, nil)
+	if err != nil {
 		return a, fmt.Errorf("record the audit in %s: %w", s.file, err)
 	}
+	return kept, nil
+}
+
+// outside is an audit that is kept outside of the file, and the names of those that
+// are not to be kept any more.
+type outside struct {
+	name string
+	body []byte
+	gone []string
+}
+
+// record is Record. With o, the file has only the audit's name, and o its bytes.
+func (s *Store) record(ctx context.Context, a reports.Audit, keep Keep, o *outside) (reports.Audit, error) {
+	fail := func(err error) (reports.Audit, error) { return a, err }
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fail(err)
@@ -34,11 +49,15 @@ func (s *Store) Record(ctx context.Context, a reports.Audit, keep Keep) (reports
 	if a, err = r.annotate(a); err != nil {
 		return fail(err)
 	}
-	if err := r.insert(a); err != nil {
+	if err := r.insert(a, o); err != nil {
 		return fail(err)
 	}
-	if err := keep.prune(ctx, tx, r.org, r.at); err != nil {
+	gone, err := keep.prune(ctx, tx, r.org, r.at)
+	if err != nil {
 		return fail(err)
+	}
+	if o != nil {
+		o.gone = gone
 	}
 	if a.Trend, err = trendOf(ctx, tx, r.org, r.at); err != nil {
 		return fail(err)
@@ -201,7 +220,7 @@ func (r *recording) living() (map[string]alive, error) {
 }
 
 // insert writes the run itself.
-func (r *recording) insert(a reports.Audit) error {
+func (r *recording) insert(a reports.Audit, o *outside) error {
 	numbers := reports.RunOf(a)
 	numbers.Changes = r.tell
 	n, err := json.Marshal(numbers)
@@ -213,7 +232,11 @@ func (r *recording) insert(a reports.Audit) error {
 	if err := errors.Join(reports.Write(z, reports.JSON, reports.Style{}, a), z.Close()); err != nil {
 		return err
 	}
-	_, err = r.tx.ExecContext(r.ctx, `INSERT INTO run (organization, generated_at, numbers, audit) VALUES (?, ?, ?, ?)`, r.org, r.at.Unix(), string(n), b.Bytes())
+	kept := any(b.Bytes())
+	if o != nil {
+		o.body, kept = b.Bytes(), o.name
+	}
+	_, err = r.tx.ExecContext(r.ctx, `INSERT INTO run (organization, generated_at, numbers, audit) VALUES (?, ?, ?, ?)`, r.org, r.at.Unix(), string(n), kept)
 	return err
 }
 

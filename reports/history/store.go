@@ -13,6 +13,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/reports"
 )
 
 // application marks the file as orgguard's ("ogrd"), and version is that of the tables.
@@ -27,7 +28,7 @@ var tables = []string{
 		organization TEXT NOT NULL,
 		generated_at INTEGER NOT NULL, -- seconds since 1970
 		numbers TEXT NOT NULL,         -- reports.Run as JSON
-		audit BLOB NOT NULL            -- reports.Audit as JSON, compressed
+		audit BLOB NOT NULL            -- reports.Audit as JSON, compressed; in a bucket's index, the name of the object with it
 	)`,
 	`CREATE INDEX run_by_time ON run (organization, generated_at, id)`,
 	`CREATE TABLE lifetime (
@@ -43,10 +44,22 @@ var tables = []string{
 	`CREATE INDEX lifetime_open ON lifetime (organization) WHERE resolved IS NULL`,
 }
 
-// Store is an open history.
+// History keeps audits: a Store in a file, a Remote in a bucket.
+type History interface {
+	Record(ctx context.Context, a reports.Audit, keep Keep) (reports.Audit, error)
+	Runs(ctx context.Context) ([]reports.Run, error)
+	Audit(ctx context.Context, run int64) (reports.Audit, error)
+	Trend(ctx context.Context) ([]reports.Run, error)
+	Lifetimes(ctx context.Context, all bool) ([]reports.Lifetime, error)
+	Close() error
+}
+
+// Store is an open history in a file.
 type Store struct {
 	db   *sql.DB
 	file string
+	// fetch reads an audit that is kept outside of the file, by its name.
+	fetch func(context.Context, string) ([]byte, error)
 }
 
 // Open opens a history and makes the file when there is none.
@@ -75,7 +88,7 @@ func open(ctx context.Context, file, mode string) (*Store, error) {
 		return nil, fmt.Errorf("open history %s: %w", file, err)
 	}
 	db.SetMaxOpenConns(1)
-	s := &Store{db, file}
+	s := &Store{db: db, file: file}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open history %s: %w", file, err), db.Close())
 	}
