@@ -11,6 +11,7 @@ import (
 
 	"github.com/orgguard/orgguard/orgs/doctor"
 	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/scp/apply"
 	"github.com/orgguard/orgguard/scp/preview"
 )
 
@@ -28,6 +29,7 @@ var schemas = []struct{ name, file string }{
 	{ResultSchema, "result-v1"},
 	{doctor.Schema, "doctor-v1"},
 	{preview.Schema, "scp-preview-v1"},
+	{apply.Schema, "scp-apply-v1"},
 	{RunsSchema, "runs-v1"},
 	{TrendSchema, "trend-v1"},
 	{LifetimesSchema, "lifetimes-v1"},

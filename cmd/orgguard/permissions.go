@@ -174,11 +174,11 @@ var grants = map[string]grant{
 		caller: join(readOrganization, readSCP, []string{
 			"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:DeletePolicy", "organizations:DetachPolicy",
 			"organizations:TagResource", "organizations:UpdatePolicy",
-		}),
+		}, writeLock),
 		member: readUse,
 	},
 	"scp remove": {
-		caller: join(readOrganization, readSCP, []string{"organizations:AttachPolicy", "organizations:DetachPolicy"}), member: readUse,
+		caller: join(readOrganization, readSCP, []string{"organizations:AttachPolicy", "organizations:DetachPolicy"}, writeLock), member: readUse,
 	},
 }
 

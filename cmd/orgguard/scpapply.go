@@ -43,6 +43,8 @@ type scpApplyOptions struct {
 	undo      string
 	journal   string // folder; "" is the usual one
 	command   string // as it was typed, for the journal
+	name      string // of the command, for the lock
+	breakLock string
 	yes       bool
 	format    reports.Format
 }
@@ -60,6 +62,7 @@ func applyFlags() []cli.Flag {
 		&cli.StringFlag{Name: "resume", Usage: "go on with the `RUN` that was cut short"},
 		&cli.StringFlag{Name: "undo", Usage: "take back what the `RUN` did"},
 		&cli.StringFlag{Name: "journal", Usage: "keep the journals of runs in `FOLDER` (" + journal.Dir + " otherwise)"},
+		breakLockFlag(),
 		&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
 		formatFlag(reports.ApplyFormats()),
 	)
@@ -119,6 +122,7 @@ func readApplyOptions(c *cli.Context, what func(*cli.Context, *scpPreviewOptions
 	o := scpApplyOptions{
 		waves: c.StringSlice("wave"), noWaves: c.Bool("no-waves"), accept: c.StringSlice("accept"), probe: c.Bool("probe"), probeRole: c.String("probe-role"),
 		resume: c.String("resume"), undo: c.String("undo"), journal: c.String("journal"), yes: c.Bool("yes"), command: commandLine(os.Args),
+		name: "scp " + c.Command.Name, breakLock: c.String("break-lock"),
 	}
 	o.change.targets = c.StringSlice("target")
 	what(c, &o.change)
@@ -231,6 +235,9 @@ func runSCPApply(ctx context.Context, s *session, o scpApplyOptions) error {
 			Next: fmt.Sprintf("orgguard rollout enables them, or: aws organizations enable-policy-type --root-id %s --policy-type SERVICE_CONTROL_POLICY", s.org.Root),
 		}}
 	}
+	if err := s.unlocked(ctx, o.breakLock); err != nil {
+		return err
+	}
 	var work scpWork
 	var err error
 	switch {
@@ -259,10 +266,14 @@ func runSCPApply(ctx context.Context, s *session, o scpApplyOptions) error {
 	if err := s.agreed(work, o); err != nil {
 		return err
 	}
-	if err := s.unchanged(ctx, work, o); err != nil {
-		return err
-	}
-	return s.carryOut(ctx, work, o, report)
+	// The last look is under the lock: nobody of orgguard's own can come between it
+	// and the first write.
+	return s.locked(ctx, o.name, func() error {
+		if err := s.unchanged(ctx, work, o); err != nil {
+			return err
+		}
+		return s.carryOut(ctx, work, o, report)
+	})
 }
 
 // newSCP previews a change and works out its waves.

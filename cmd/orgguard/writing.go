@@ -87,23 +87,37 @@ func (s *session) keeper(dir string) journal.Keeper {
 	return k
 }
 
-// execute carries tasks out under the organization's lock, with a line in the
-// journal before and after each. The lock is let go at the end, after Ctrl-C too; a
-// process that is killed leaves it, and the next one is told how to break it.
-func (s *session) execute(ctx context.Context, command string, tasks []plan.Task, e plan.Execution) (res plan.Result, err error) {
+// locked does something under the organization's lock. It is let go at the end, after
+// Ctrl-C too; a process that is killed leaves it, and the next one is told how to break
+// it.
+func (s *session) locked(ctx context.Context, command string, do func() error) (err error) {
 	host, herr := os.Hostname()
 	if herr != nil {
 		host = "an unknown host"
 	}
 	held, err := s.lockStore().Acquire(ctx, lock.Holder{Who: s.pool.Caller().ARN, Command: command, Host: host, Since: s.now().UTC()})
 	if err != nil {
-		return res, err
+		return err
 	}
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 		defer cancel()
 		err = errors.Join(err, s.lockStore().Release(release, held.ID))
 	}()
+	return do()
+}
+
+// execute carries tasks out under the organization's lock, with a line in the
+// journal before and after each.
+func (s *session) execute(ctx context.Context, command string, tasks []plan.Task, e plan.Execution) (res plan.Result, err error) {
+	err = s.locked(ctx, command, func() error {
+		res, err = s.journaled(ctx, command, tasks, e)
+		return err
+	})
+	return res, err
+}
+
+func (s *session) journaled(ctx context.Context, command string, tasks []plan.Task, e plan.Execution) (res plan.Result, err error) {
 	j, err := s.keeper(s.journalDir()).Create(ctx, journal.Header{Command: command, Who: s.pool.Caller().ARN, Organization: s.org.ID, ToolVersion: version})
 	if err != nil {
 		return res, err
