@@ -37,6 +37,12 @@ type kind struct {
 	// undo is the command of the AWS CLI that takes a repair back; nil where
 	// the plan's before says it all.
 	undo func(s scope, r Resource, state any) string
+	// writes is how many calls a repair makes, where it is not one and one more
+	// to finish; nil for most.
+	writes func(r Resource, state any) int
+	// final is what of a repair, or of making it with a stack, nothing takes
+	// back; nil for most.
+	final func(r Resource) string
 }
 
 // site is where a resource is looked at or put right.

@@ -108,6 +108,12 @@ type remediationState struct {
 var remediationKind = kind{
 	noun: "remediation of rule", nameProp: "ConfigRuleName",
 	observe: observeRemediation, compare: compareRemediation, repair: repairRemediation,
+	final: func(r Resource) string {
+		if r.Props["Automatic"] != true {
+			return ""
+		}
+		return "what the automatic remediation of rule " + r.str("ConfigRuleName") + " takes away from then on, no undo puts back"
+	},
 }
 
 func observeRemediation(ctx context.Context, s site, r Resource) (any, error) {

@@ -217,6 +217,9 @@ var subscriptionKind = kind{
 	observe:  observeSubscription,
 	compare:  compareSubscription,
 	repair:   repairSubscription,
+	final: func(Resource) string {
+		return "whoever in alerts.email is not subscribed yet gets a mail from AWS"
+	},
 }
 
 func observeSubscription(ctx context.Context, s site, r Resource) (any, error) {

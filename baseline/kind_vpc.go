@@ -17,12 +17,14 @@ import (
 // uses it, and to build it again.
 // https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html
 type defaultVPC struct {
-	ID       string            `json:"id"`
-	CIDR     string            `json:"cidr"`
-	DHCP     string            `json:"dhcp_options"`
-	Tags     map[string]string `json:"tags,omitempty"`
-	Subnets  []vpcSubnet       `json:"subnets"`
-	Gateways []string          `json:"internet_gateways"`
+	ID   string `json:"id"`
+	CIDR string `json:"cidr"`
+	DHCP string `json:"dhcp_options"`
+	// Tags are the keys alone: plans go to pull requests and mails, and people
+	// keep in tags what should not be read there.
+	Tags     []string    `json:"tags,omitempty"`
+	Subnets  []vpcSubnet `json:"subnets"`
+	Gateways []string    `json:"internet_gateways"`
 	// InUse is what somebody put into it, e.g. "interface eni-1".
 	InUse []string `json:"in_use,omitempty"`
 }
@@ -41,6 +43,13 @@ type vpcState struct{ *defaultVPC }
 var defaultVPCKind = kind{
 	noun:    "network",
 	observe: observeDefaultVPC, compare: compareDefaultVPC, repair: removeDefaultVPC, undo: undoDefaultVPC,
+	writes: func(_ Resource, state any) int {
+		v := state.(vpcState).defaultVPC
+		return len(v.Subnets) + 2*len(v.Gateways) + 1
+	},
+	final: func(Resource) string {
+		return "a default VPC that is made again has other ids, as have its subnets and its gateway"
+	},
 }
 
 // filter is a filter of EC2's Describe calls.
@@ -59,11 +68,9 @@ func observeDefaultVPC(ctx context.Context, s site, _ Resource) (any, error) {
 	v := out.Vpcs[0]
 	d := &defaultVPC{ID: aws.ToString(v.VpcId), CIDR: aws.ToString(v.CidrBlock), DHCP: aws.ToString(v.DhcpOptionsId)}
 	for _, t := range v.Tags {
-		if d.Tags == nil {
-			d.Tags = map[string]string{}
-		}
-		d.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+		d.Tags = append(d.Tags, aws.ToString(t.Key))
 	}
+	slices.Sort(d.Tags)
 	for _, part := range vpcParts {
 		if err := part.list(ctx, s, d); err != nil {
 			return nil, fmt.Errorf("look for %s in default VPC %s: %w", part.what, d.ID, err)

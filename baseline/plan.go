@@ -160,7 +160,7 @@ func (p *proposer) access() {
 				Kind: "trusted-access", Stage: plan.Prerequisites, Verb: plan.Enable, Control: "all",
 				Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global, Resource: "trusted access of CloudFormation StackSets",
 				Why: "service-managed stack sets need it", Cells: 1, Before: "DISABLED", After: "ENABLED",
-				Undo: "aws cloudformation deactivate-organizations-access",
+				Undo: "aws cloudformation deactivate-organizations-access", Effort: plan.Effort{Writes: 1},
 			},
 			Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, c.activate(ctx) },
 		})
@@ -222,6 +222,10 @@ func (p *proposer) plainStack(v view) {
 		c.Targets = []string{instanceKey(v.account.ID, v.region)}
 		c.Wave = p.wave(v)
 		c.Why = "does not exist"
+		c.Effort, c.Irreversible = plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}, irreversible(v.broken())
+		if st.failedCreation() {
+			c.Effort.Add(plan.Effort{Writes: 1, Rounds: 1}) // it is deleted first
+		}
 		if st.Exists {
 			c.Verb, c.Why = plan.Update, "template or parameters differ"
 			c.Before = describe(st.Body, st.Params)
@@ -378,6 +382,7 @@ func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, 
 	c.Targets = targetKeys(cells.missing, cells.stale, cells.inoperable)
 	c.Cells = len(c.Targets)
 	c.Why = w.why()
+	c.Effort, c.Irreversible = w.effort(p.Baseline), p.irreversibleSet(u)
 	c.Undo = fmt.Sprintf("aws cloudformation delete-stack-instances, then delete-stack-set, --stack-set-name %s", u.Stack)
 	if set.Exists {
 		c.Verb = plan.Update
@@ -438,6 +443,7 @@ func (p *proposer) repair(v view) {
 	before, after := map[string]any{}, map[string]any{}
 	var controls, names, why, verbs []string
 	for _, in := range broken {
+		c.Effort.Add(effortOf(in))
 		name := in.Resource.label()
 		controls, names = append(controls, in.Resource.Control), append(names, name)
 		for _, m := range in.Mismatches {
@@ -450,6 +456,7 @@ func (p *proposer) repair(v view) {
 	}
 	slices.Sort(controls)
 	c.Control = strings.Join(slices.Compact(controls), ",")
+	c.Irreversible = irreversible(broken)
 	c.Resource, c.Why, c.Before, c.After = strings.Join(names, ", "), strings.Join(why, "; "), before, after
 	if slices.Sort(verbs); len(slices.Compact(verbs)) == 1 && verbs[0] != "" {
 		c.Verb = plan.Verb(verbs[0])

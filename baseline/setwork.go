@@ -71,7 +71,7 @@ func (w setWork) apply(ctx context.Context, c cloud, b *Baseline) ([]plan.Failur
 		failed = append(failed, f...)
 		return err
 	}
-	if !w.exists {
+	if !w.exists && w.first {
 		if err := c.create(ctx, b, w.unit); err != nil {
 			return nil, err
 		}
@@ -97,15 +97,19 @@ func (w setWork) apply(ctx context.Context, c cloud, b *Baseline) ([]plan.Failur
 		if err := run(c.deploy(ctx, b, w.unit, t)); err != nil {
 			return failed, err
 		}
-		// Nothing has given the set its new template yet, and without naming
-		// instances an update would reach those of later waves.
-		if w.differs && w.first && !w.whole && len(w.update) == 0 && len(w.set.Instances) > 0 {
+		if w.updatesAfterCreating() {
 			if err := run(c.update(ctx, b, w.unit, &t)); err != nil {
 				return failed, err
 			}
 		}
 	}
 	return failed, nil
+}
+
+// updatesAfterCreating says that nothing before has given the set its new template,
+// and that without naming instances an update would reach those of later waves.
+func (w setWork) updatesAfterCreating() bool {
+	return w.differs && w.first && !w.whole && len(w.update) == 0 && len(w.set.Instances) > 0
 }
 
 // again is the work that is left after somebody else's operation.

@@ -104,6 +104,7 @@ func (u *undoer) task(r journal.Record, verb plan.Verb, why string, apply func(c
 	c := r.Change
 	c.Kind, c.Verb, c.Why, c.Undo = "undo", verb, why, "orgguard rollout makes it again"
 	c.Before, c.After = r.Change.After, r.Change.Before
+	c.Effort, c.Irreversible = plan.Effort{}, ""
 	u.Proposal.Tasks = append(u.Proposal.Tasks, plan.Task{Change: c, Apply: apply})
 }
 

@@ -211,8 +211,9 @@ func testPlan() plan.Plan {
 				Undo: "aws organizations disable-aws-service-access --service-principal member.org.stacksets.cloudformation.amazonaws.com",
 			},
 			{
-				Kind: "stack", Stage: plan.Central, Verb: plan.Create, Control: "config-delivery,alert-topic",
-				Account: security, AccountName: "security", Region: "ap-northeast-1", Resource: "orgguard-central", Cells: 1,
+				Kind: "stack", Stage: plan.Central, Verb: plan.Create, Control: "config-delivery,alert-topic", Effort: plan.Effort{Writes: 1, Stacks: 1, Rounds: 1},
+				Irreversible: "whoever in alerts.email is not subscribed yet gets a mail from AWS",
+				Account:      security, AccountName: "security", Region: "ap-northeast-1", Resource: "orgguard-central", Cells: 1,
 				Why: "the log bucket, the alert bus and the topic live here",
 			},
 			{
@@ -241,6 +242,25 @@ func testPlan() plan.Plan {
 			{Account: "300000000003", AccountName: "data-prod", Region: "us-east-1", Control: "config-recorder", Reason: "OrganizationAccountAccessRole cannot be assumed", Blocked: true},
 		},
 		Notes: []string{"Everybody in alerts.email gets a mail from AWS and has to confirm it."},
+		Estimate: &plan.Estimate{
+			Operations: 3, Stacks: 1234, Writes: 9, Waves: 2, LeastSeconds: 95, MostSeconds: 8000,
+			Basis: []string{"a stack takes 30s to 3m0s: an assumption", "being asked comes on top"},
+		},
+		Reach: &plan.Reach{
+			Accounts: 12, Of: 14, Cells: 24, Regions: []string{"ap-northeast-1", "us-east-1"}, OUs: []string{"Root", "Root/Sandbox", "Root/Workloads/Prod"},
+			Losses: []plan.Loss{
+				{
+					Policy: "orgguard-protect-config", Statement: "ProtectConfig", Accounts: []string{"300000000001", "500000000003"},
+					Actions: []string{"config:DeleteConfigurationRecorder", "config:StopConfigurationRecorder"}, Resources: []string{"*"},
+					Except: []string{"arn:aws:iam::*:role/AWSControlTowerExecution", "arn:aws:iam::*:role/stacksets-exec-*"},
+				},
+				{
+					Policy: "orgguard-protect-config", Statement: "Old", Returned: true, Accounts: []string{"300000000001"}, Actions: []string{"sns:DeleteTopic"},
+					Resources: []string{"arn:aws:sns:*:*:orgguard-*"}, Conditions: []string{"StringEquals of aws:RequestedRegion: us-east-1"},
+				},
+			},
+			Irreversible: []plan.Final{{Why: "whoever in alerts.email is not subscribed yet gets a mail from AWS", Changes: 1}},
+		},
 	}
 }
 
@@ -254,6 +274,10 @@ func hostilePlan() plan.Plan {
 		})
 		p.Skipped = append(p.Skipped, plan.Skip{Account: "900000000001", AccountName: h, Region: "us-east-1", Control: "config-recorder", Reason: h})
 		p.Notes = append(p.Notes, h)
+		p.Estimate.Basis = append(p.Estimate.Basis, h)
+		p.Reach.OUs = append(p.Reach.OUs, h)
+		p.Reach.Losses = append(p.Reach.Losses, plan.Loss{Policy: h, Statement: h, Accounts: []string{h}, Actions: []string{h}, Resources: []string{h}, Except: []string{h}, Conditions: []string{h}})
+		p.Reach.Irreversible = append(p.Reach.Irreversible, plan.Final{Why: h, Changes: 1})
 	}
 	return p
 }

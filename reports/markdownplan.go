@@ -14,6 +14,7 @@ func markdownPlan(w io.Writer, _ Style, p plan.Plan) error {
 	m.line("## orgguard plan")
 	m.line("**%s**", md(planVerdict(p)+"."))
 	m.line("%s", md(strings.Join(planScope(p), ", ")))
+	m.reach(p)
 	for _, stage := range byStage(p) {
 		var rows [][]string
 		for _, c := range stage.changes {

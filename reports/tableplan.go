@@ -38,6 +38,7 @@ func tablePlan(w io.Writer, s Style, p plan.Plan) error {
 			g.hang("  - ", Safe(n), nil)
 		}
 	}
+	planReach(g, p)
 	g.blank()
 	g.line(planVerdict(p)+".", 0, g.pens.strong)
 	return g.flush(w)

@@ -107,6 +107,7 @@ func runBootstrap(ctx context.Context, s *session, o bootstrapOptions) error {
 		Regions: []string{s.base.Home}, Changes: plan.Changes(proposal.Tasks), Skipped: proposal.Skipped,
 		Notes: []string{"orgguard bootstrap --show prints what the roles may do and who may assume them"},
 	}
+	s.measure(&p, nil)
 	shown, format := s.shown(o.format)
 	if err := reports.WritePlan(shown, format, s.style(), p); err != nil {
 		return err

@@ -138,17 +138,44 @@ func planOf(ctx context.Context, s *session, only []string) (madePlan, error) {
 		proposal = s.base.Propose(look, s.pool)
 	}
 	tasks := proposal.Tasks
+	var losses []plan.Loss
 	if s.guard != nil && n.guardToo {
 		more, skipped := s.guard.Propose(state, stateErr, s.pool)
 		tasks = append(tasks, more...)
 		proposal.Skipped = append(proposal.Skipped, skipped...)
+		if stateErr == nil {
+			if losses, err = s.guard.Losses(state); err != nil {
+				proposal.Notes = append(proposal.Notes, "the blast radius lacks what the SCP denies: "+err.Error())
+			}
+		}
 	}
 	plan.SortTasks(tasks)
-	return madePlan{plan.Plan{
-		Schema: plan.Schema, GeneratedAt: s.now().UTC(), ToolVersion: version, Organization: s.org.ID,
-		Accounts: covered(s.base), Regions: s.base.Regions, Only: n.only, Waves: s.base.Waves(),
-		Changes: plan.Changes(tasks), Skipped: proposal.Skipped, Notes: proposal.Notes,
-	}, tasks, look}, nil
+	p := s.planFor(tasks, proposal.Skipped, proposal.Notes)
+	p.Only, p.Waves = n.only, s.base.Waves()
+	s.measure(&p, losses)
+	return madePlan{p, tasks, look}, nil
+}
+
+// measure works out what carrying a plan out takes and touches.
+func (s *session) measure(p *plan.Plan, losses []plan.Loss) {
+	if len(p.Changes) == 0 {
+		return
+	}
+	e := plan.EstimateOf(p.Changes, s.concurrency)
+	active := 0
+	for _, a := range s.org.Accounts {
+		if a.State == orgs.StateActive {
+			active++
+		}
+	}
+	r := plan.ReachOf(p.Changes, losses, active, func(id string) string {
+		a, ok := s.org.Account(orgs.AccountID(id))
+		if !ok {
+			return ""
+		}
+		return s.org.PathName(a.Parent)
+	})
+	p.Estimate, p.Reach = &e, &r
 }
 
 // badFilter marks a name that the organization does not have as bad input.

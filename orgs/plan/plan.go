@@ -78,6 +78,10 @@ type Change struct {
 	After   any      `json:"after,omitempty"`
 	// Undo is the command or step that takes the change back.
 	Undo string `json:"undo,omitempty"`
+	// Irreversible is what of the change nothing takes back; "" for most.
+	Irreversible string `json:"irreversible,omitempty"`
+	// Effort is what making the change takes.
+	Effort Effort `json:"effort,omitzero"`
 }
 
 // Skip is something the plan leaves alone, and why.
@@ -105,10 +109,14 @@ type Plan struct {
 	Only []string `json:"only,omitempty"`
 	// Waves are the rollout's waves, also those with nothing to change; none
 	// when the configuration has none.
-	Waves   []Wave   `json:"waves,omitempty"`
-	Changes []Change `json:"changes"`
-	Skipped []Skip   `json:"skipped"`
-	Notes   []string `json:"notes"`
+	Waves []Wave `json:"waves,omitempty"`
+	// Estimate and Reach are what carrying the plan out takes and touches; nil
+	// when there is nothing to do, or nobody worked it out.
+	Estimate *Estimate `json:"estimate,omitempty"`
+	Reach    *Reach    `json:"blast_radius,omitempty"`
+	Changes  []Change  `json:"changes"`
+	Skipped  []Skip    `json:"skipped"`
+	Notes    []string  `json:"notes"`
 }
 
 // Wave is a group of accounts that a rollout reaches together. It is verified

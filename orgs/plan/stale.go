@@ -82,6 +82,7 @@ func Stale(saved, now []Change) []string {
 // canonical is a change as text, the same whether its before and after are still
 // what they were made as or have been through a file.
 func canonical(c Change) string {
+	c.Effort = Effort{} // says how much is asked of AWS, and not what comes of it
 	b, err := json.Marshal(c)
 	var v any
 	if err == nil {

@@ -46,6 +46,7 @@ var ec2Ops = map[string]operation{
 	"DescribeVpnGateways":           op(read, describeVpnGateways),
 
 	"CreateDefaultVpc":           op(write, createDefaultVpc),
+	"CreateTags":                 op(write, createTags),
 	"CreateNetworkInterface":     op(write, createNetworkInterface),
 	"CreateVpcEndpoint":          op(write, createVpcEndpoint),
 	"CreateVpcPeeringConnection": op(write, createVpcPeering),

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +24,8 @@ type vpc struct {
 	Interfaces []*vpcInterface  `json:"interfaces,omitempty"`
 	Endpoints  []*vpcEndpoint   `json:"endpoints,omitempty"`
 	Groups     []*securityGroup `json:"groups,omitempty"`
+
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 type vpcSubnet struct {
@@ -148,8 +151,33 @@ func describeVpcs(c *call, in *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, 
 	return out, nil
 }
 
+// createTags puts tags on VPCs, the only things here that have them.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
+func createTags(c *call, in *ec2.CreateTagsInput) (*ec2.CreateTagsOutput, error) {
+	for _, id := range in.Resources {
+		if c.ec2().vpc(id) == nil {
+			return nil, noVPC(id)
+		}
+	}
+	for _, id := range in.Resources {
+		v := c.ec2().vpc(id)
+		if v.Tags == nil {
+			v.Tags = map[string]string{}
+		}
+		for _, t := range in.Tags {
+			v.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+		}
+	}
+	return &ec2.CreateTagsOutput{}, nil
+}
+
 func (v *vpc) describe(c *call) types.Vpc {
+	var tags []types.Tag
+	for _, k := range slices.Sorted(maps.Keys(v.Tags)) {
+		tags = append(tags, types.Tag{Key: aws.String(k), Value: aws.String(v.Tags[k])})
+	}
 	return types.Vpc{
+		Tags:  tags,
 		VpcId: aws.String(v.ID), CidrBlock: aws.String(v.CIDR), IsDefault: aws.Bool(v.Default), DhcpOptionsId: aws.String(v.DHCP),
 		OwnerId: aws.String(c.caller.Account), State: types.VpcStateAvailable, InstanceTenancy: types.TenancyDefault,
 	}

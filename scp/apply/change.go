@@ -52,7 +52,7 @@ func (m maker) change(verb plan.Verb, resource, why string, cells int, before, a
 	mgmt, _ := m.org.Account(m.org.ManagementAccount)
 	return plan.Change{
 		Kind: Kind, Stage: plan.Guardrail, Verb: verb, Control: m.control, Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global,
-		Resource: resource, Why: why, Cells: cells, Before: before, After: after,
+		Resource: resource, Why: why, Cells: cells, Before: before, After: after, Effort: plan.Effort{Writes: 1},
 	}
 }
 

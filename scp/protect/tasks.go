@@ -30,7 +30,8 @@ func (g *Guard) Propose(s State, err error, pool *access.Pool) (tasks []plan.Tas
 			Kind: apply.Kind, Stage: plan.Prerequisites, Verb: plan.Enable, Control: Control, Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global,
 			Resource: "policy type SERVICE_CONTROL_POLICY", Cells: 1,
 			Why: "service control policies have no effect without it", Before: string(g.Org.SCPStatus), After: "ENABLED",
-			Undo: fmt.Sprintf("aws organizations disable-policy-type --root-id %s --policy-type SERVICE_CONTROL_POLICY (detaches every SCP)", g.Org.Root),
+			Undo:         fmt.Sprintf("aws organizations disable-policy-type --root-id %s --policy-type SERVICE_CONTROL_POLICY (detaches every SCP)", g.Org.Root),
+			Irreversible: "switching the policy type off again takes every SCP off, those of others too: an undo leaves it on", Effort: plan.Effort{Writes: 1},
 		}
 		tasks = append(tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, enable(ctx, pool, g.Org) }})
 	}
