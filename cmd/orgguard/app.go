@@ -10,6 +10,7 @@ import (
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/reports"
 )
 
@@ -26,6 +27,14 @@ type globals struct {
 	verbose     bool
 	quiet       bool
 	noColor     bool
+	within      *within // where not the process but something in it has an identity
+}
+
+// within is code that runs in the simulated organization, as a function of Lambda's
+// does: with the function's role, beside whoever has opened the organization.
+type within struct {
+	world *sim.World
+	as    sim.Principal
 }
 
 // globalFlags makes a new set: the library keeps a flag's state in it.

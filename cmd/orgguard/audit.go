@@ -113,7 +113,8 @@ func auditOnce(ctx context.Context, g globals, st streams, o auditOptions) (*rep
 			return err
 		}
 		made = &a
-		return s.conclude(ctx, a, o)
+		a, err = s.conclude(ctx, a, o)
+		return err
 	})
 	return made, err
 }

@@ -86,17 +86,18 @@ func readDelivery(c *cli.Context) (auditOptions, error) {
 }
 
 // conclude keeps the report, writes it wherever it was asked for, and ends the command
-// with its code.
-func (s *session) conclude(ctx context.Context, a reports.Audit, o auditOptions) error {
+// with its code. Every audit and every merge comes through here: the report that it
+// returns says in Since what changed since the last run, where there is a history.
+func (s *session) conclude(ctx context.Context, a reports.Audit, o auditOptions) (reports.Audit, error) {
 	kept, err := s.record(ctx, a, o)
 	if err == nil {
 		a = kept
 	}
 	// A report that could not be kept is not lost.
 	if err := errors.Join(err, s.deliver(ctx, a, o, o.toStdout)); err != nil {
-		return err
+		return a, err
 	}
-	return status(auditCode(a, o.failOn))
+	return a, status(auditCode(a, o.failOn))
 }
 
 // record keeps the report in the history, if there is one. An interrupted audit is kept

@@ -47,6 +47,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)
+	if api := os.Getenv("AWS_LAMBDA_RUNTIME_API"); api != "" && len(os.Args) == 1 {
+		serveLambda(ctx)
+	}
 	tty := func(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }
 	code := run(ctx, os.Args, streams{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,

@@ -251,23 +251,29 @@ func newReportMergeCommand(s streams) *cli.Command {
 			if c.NArg() == 0 {
 				return usage("report merge takes the files of the parts")
 			}
-			var parts []reports.Part
-			for _, file := range c.Args().Slice() {
-				read, err := t.readParts(c.Context, file)
-				if err != nil {
-					return err
-				}
-				parts = append(parts, read...)
-			}
-			a, err := reports.Merge(parts, c.Bool("allow-missing"), catalogue())
-			if err != nil {
-				return badInput(err)
-			}
-			if !o.at.IsZero() {
-				a.GeneratedAt = o.at
-			}
-			a.Controls, a.Next = catalogue(), t.next(a)
-			return t.conclude(c.Context, a, o)
+			_, err = t.merge(c.Context, c.Args().Slice(), c.Bool("allow-missing"), o)
+			return err
 		}),
 	}
+}
+
+// merge puts the parts of an audit together and concludes it.
+func (s *session) merge(ctx context.Context, names []string, allowMissing bool, o auditOptions) (reports.Audit, error) {
+	var parts []reports.Part
+	for _, name := range names {
+		read, err := s.readParts(ctx, name)
+		if err != nil {
+			return reports.Audit{}, err
+		}
+		parts = append(parts, read...)
+	}
+	a, err := reports.Merge(parts, allowMissing, catalogue())
+	if err != nil {
+		return a, badInput(err)
+	}
+	if !o.at.IsZero() {
+		a.GeneratedAt = o.at
+	}
+	a.Controls, a.Next = catalogue(), s.next(a)
+	return s.conclude(ctx, a, o)
 }

@@ -112,7 +112,7 @@ func (s *session) poolOf(ctx context.Context, role string) (*access.Pool, error)
 	return access.New(ctx, s.aws, access.Options{
 		Role: role, ExternalID: s.cfg.Organization.ExternalID, ReadOnly: s.mode == reads, InFlight: s.concurrency,
 		// An endpoint of one's own has no rates of AWS's to keep.
-		NoRateLimits: s.world != nil || os.Getenv("AWS_ENDPOINT_URL") != "",
+		NoRateLimits: s.world != nil || s.within != nil || os.Getenv("AWS_ENDPOINT_URL") != "",
 	})
 }
 
@@ -191,6 +191,9 @@ func (s *session) awsConfig(ctx context.Context) (aws.Config, error) {
 	}
 	if region == "" {
 		region = "us-east-1"
+	}
+	if s.within != nil {
+		return s.within.world.Config(region, s.within.as), nil
 	}
 	if !s.sandbox {
 		return access.LoadConfig(ctx, s.profile, region)
