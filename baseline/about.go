@@ -98,11 +98,16 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 
 // settingsOf lists a control's settings with their defaults.
 func settingsOf(c Control) []Setting {
-	out := []Setting{}
 	if c.settings == nil {
-		return out
+		return []Setting{}
 	}
-	v := reflect.Indirect(reflect.ValueOf(c.settings()))
+	return settingsIn(c.settings())
+}
+
+// settingsIn lists settings with their values.
+func settingsIn(settings any) []Setting {
+	out := []Setting{}
+	v := reflect.Indirect(reflect.ValueOf(settings))
 	for i := range v.NumField() {
 		tag := v.Type().Field(i).Tag
 		key, _, _ := strings.Cut(tag.Get("yaml"), ",")

@@ -136,6 +136,8 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		return one(finding.Exempt, "excluded by the configuration: "+in.Account.Excluded)
 	case in.Off != "":
 		return one(finding.NotApplicable, in.Off)
+	case in.Waived != "":
+		return one(finding.NotApplicable, in.Waived)
 	case in.Err != nil:
 		base.Fix = b.whyNot(in)
 		return one(finding.NotAssessed, orgs.Reason(in.Err))
@@ -165,7 +167,7 @@ func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
 		return m.Manual
 	case foreign && controlTower:
 		return "mend " + name + " in Control Tower: a rollout leaves it alone"
-	case foreign && !b.adopts():
+	case foreign && !b.adopts(in.Account.ID):
 		return "mend " + name + " by hand, or let a rollout adopt it: existing: adopt"
 	}
 	return "orgguard rollout"
@@ -201,7 +203,7 @@ func (b *Baseline) disagreements(inspected []Inspection, sets StackSets) []findi
 	at := map[key]Inspection{}
 	var order []key
 	for _, in := range inspected {
-		if in.unit == nil || !in.unit.everywhere() || in.Account.Excluded != "" || in.Off != "" || in.Err != nil {
+		if in.unit == nil || !in.unit.everywhere() || in.Account.Excluded != "" || in.Off != "" || in.Waived != "" || in.Err != nil {
 			continue
 		}
 		k := key{in.unit.ID, in.Account.ID, in.Region}

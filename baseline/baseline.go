@@ -28,15 +28,20 @@ type Baseline struct {
 
 	waves    waves
 	units    []*composed
-	controls []Control      // those that are on
-	settings map[string]any // by control id
+	controls []Control      // those that are on, in any account
+	settings map[string]any // by control id; of the organization where it has them
+	bucket   string         // the log bucket that the configuration names
+	// profiles are what holds in different accounts; the first one is what the
+	// baseline section says. profileOf is an account's.
+	profiles  []*profile
+	profileOf map[orgs.AccountID]int
 }
 
 // Resolve applies a configuration to an organization. fallbackRegion is the
 // Region of the AWS configuration, for a configuration that names none. Every
 // problem is reported at once.
 func Resolve(cfg *spec.Config, org *orgs.Organization, fallbackRegion string) (*Baseline, error) {
-	b := &Baseline{Config: cfg, Org: org, settings: map[string]any{}}
+	b := &Baseline{Config: cfg, Org: org, bucket: BucketSetting(cfg)}
 	var problems []error
 	problems = append(problems, b.resolveRegions(fallbackRegion), b.resolveSecurity(), b.resolveAccounts())
 	if err := errors.Join(problems...); err != nil {
@@ -121,28 +126,37 @@ func (b *Baseline) resolveAccounts() error {
 }
 
 func (b *Baseline) resolveControls() error {
+	l := b.layersOf(nil)
 	var quiet []string
 	for _, c := range controls {
-		if c.alert != nil && c.Default && !c.on(b.Config) && !b.says(c.ID) {
+		if c.alert != nil && c.Default && !l.on(c) && !b.says(c.ID) {
 			quiet = append(quiet, c.ID)
 		}
-		if !c.on(b.Config) {
-			continue
-		}
-		entry, given := b.Config.Baseline[c.ID]
-		if c.settings != nil {
-			s := c.settings()
-			if given {
-				if err := entry.Decode(s).Err(); err != nil {
-					return err
-				}
-			}
-			b.settings[c.ID] = s
-		}
-		b.controls = append(b.controls, c)
 	}
 	if len(quiet) > 0 {
 		b.Notes = append(b.Notes, fmt.Sprintf("the configuration has alert-topic off: so are %s", joinAnd(quiet)))
+	}
+	if err := b.turn(l); err != nil {
+		return err
+	}
+	return b.resolveOverrides()
+}
+
+// turn switches controls on and gives them their settings.
+func (b *Baseline) turn(l layers) error {
+	b.controls, b.settings = nil, map[string]any{}
+	for _, c := range controls {
+		if !l.on(c) {
+			continue
+		}
+		s, err := l.settings(c)
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			b.settings[c.ID] = s
+		}
+		b.controls = append(b.controls, c)
 	}
 	return b.checkNeeds()
 }
@@ -189,15 +203,15 @@ func (b *Baseline) values() map[string]string {
 
 // LogBucket is the name of the organization's log bucket.
 func (b *Baseline) LogBucket() string {
-	if s, ok := b.settings["config-delivery"].(*DeliverySettings); ok && s.Bucket != "" {
-		return s.Bucket
+	if b.bucket != "" {
+		return b.bucket
 	}
 	return fmt.Sprintf("orgguard-config-%s-%s", b.Security, b.Home)
 }
 
-// adopts says whether recorders of others are brought in line.
-func (b *Baseline) adopts() bool {
-	s, ok := b.settings["config-recorder"].(*RecorderSettings)
+// adopts says whether an account's recorders of others are brought in line.
+func (b *Baseline) adopts(id orgs.AccountID) bool {
+	s, ok := b.at(id).view.settings["config-recorder"].(*RecorderSettings)
 	return ok && s.Existing == "adopt"
 }
 
@@ -222,13 +236,17 @@ func (b *Baseline) fragment(c Control, p part) (fragment, error) {
 
 func (b *Baseline) compose() error {
 	mode := b.Config.Alerts.Mode
+	values := make([]map[string]string, len(b.profiles))
+	for i, p := range b.profiles {
+		values[i] = p.view.values()
+	}
 	var fragments []fragment
 	for _, c := range b.controls {
 		for _, p := range c.parts {
 			if p.mode != "" && p.mode != mode {
 				continue
 			}
-			f, err := b.fragment(c, p)
+			f, err := b.variants(c, p, values)
 			if err != nil {
 				return err
 			}
@@ -239,7 +257,7 @@ func (b *Baseline) compose() error {
 		if u.mode != "" && u.mode != mode {
 			continue
 		}
-		c, err := compose(u, fragments, b.values())
+		c, err := b.composeUnit(u, fragments, values)
 		if err != nil {
 			return err
 		}
@@ -250,7 +268,7 @@ func (b *Baseline) compose() error {
 	return nil
 }
 
-// Controls returns the ids of the controls that are on.
+// Controls returns the ids of the controls that are on in any account.
 func (b *Baseline) Controls() []string {
 	ids := make([]string, len(b.controls))
 	for i, c := range b.controls {
@@ -270,6 +288,9 @@ type Template struct {
 	Body       string            // YAML
 	Parameters map[string]string // what it is deployed with
 	Controls   []string          // that have a part in it
+	// Overrides are the parameters with which it is deployed in accounts that
+	// overrides reach.
+	Overrides map[orgs.AccountID]map[string]string `json:",omitempty"`
 }
 
 // Templates returns every template that a rollout would deploy. Settings that it
@@ -280,7 +301,16 @@ func (b *Baseline) Templates() []Template {
 		if u.direct {
 			continue
 		}
-		out = append(out, Template{Name: u.Stack, Body: u.body, Parameters: u.params, Controls: u.controls})
+		t := Template{Name: u.Stack, Body: u.body, Parameters: u.params, Controls: u.controls}
+		for id := range b.profileOf {
+			if o := u.overridden(id); len(o) > 0 {
+				if t.Overrides == nil {
+					t.Overrides = map[orgs.AccountID]map[string]string{}
+				}
+				t.Overrides[id] = o
+			}
+		}
+		out = append(out, t)
 	}
 	return out
 }

@@ -32,6 +32,11 @@ type Control struct {
 	settings func() any
 	// params turns settings into template parameters.
 	params func(settings any, b *Baseline) map[string]string
+	// central says that the control is one for the organization where alerts are
+	// central: no override switches it. once are settings that the organization
+	// has once.
+	central bool
+	once    []string
 	// extend adds to a fragment what no template can say; nil for most.
 	extend func(f *fragment, b *Baseline)
 	// alert is how people are told, of a control that is an alert rule; its
@@ -43,6 +48,9 @@ type Control struct {
 type part struct {
 	unit string
 	mode spec.AlertMode // "" when the same in both modes
+	// stays says that the part stays in accounts where an override switches the
+	// control off.
+	stays bool
 	// rule makes the part of an alert's bare rule; nil for parts that have a
 	// template of their own.
 	rule derive
@@ -88,15 +96,13 @@ func Actions(cfg *spec.Config) (reads, writes []string) {
 	return slices.Compact(reads), slices.Compact(writes)
 }
 
-// on says whether the control is on.
+// on says whether the control is on in any account.
 func (c Control) on(cfg *spec.Config) bool {
-	if entry, given := cfg.Baseline[c.ID]; given {
-		return entry.Enabled
+	l := layers{}
+	for id, said := range cfg.Baseline {
+		l[id] = []spec.Control{said}
 	}
-	if off, given := cfg.Baseline["alert-topic"]; c.alert != nil && given && !off.Enabled {
-		return false // and not an error for each alert there is
-	}
-	return c.Default
+	return l.on(c) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return o.Baseline[c.ID].Enabled })
 }
 
 // Controls returns what this package's controls are, without what they do.
@@ -104,7 +110,7 @@ func Controls() []Control { return slices.Clone(controls) }
 
 // Known tells the configuration what it may say about controls.
 func Known() spec.Known {
-	k := spec.Known{Settings: func(id string) any {
+	k := spec.Known{Once: once, Settings: func(id string) any {
 		i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == id })
 		if i < 0 || controls[i].settings == nil {
 			return nil

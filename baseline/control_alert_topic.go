@@ -20,7 +20,8 @@ var alertTopic = Control{
 		{unit: "central", mode: spec.Central}, {unit: "management", mode: spec.Central}, {unit: "roles", mode: spec.Central},
 		{unit: "topic", mode: spec.Local},
 	},
-	extend: subscribe,
+	extend:  subscribe,
+	central: true,
 }
 
 // subscribe adds a subscription for each mail address: CloudFormation templates

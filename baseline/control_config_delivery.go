@@ -38,6 +38,7 @@ var configDelivery = Control{
 	},
 	parts:    []part{{unit: "central"}, {unit: "recorder"}},
 	needs:    []string{"config-recorder"}, // AWS refuses a channel without a recorder
+	once:     []string{"bucket"},
 	settings: func() any { return &DeliverySettings{Snapshot: "TwentyFour_Hours"} },
 	params: func(s any, b *Baseline) map[string]string {
 		return map[string]string{"SnapshotFrequency": s.(*DeliverySettings).Snapshot}

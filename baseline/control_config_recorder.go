@@ -39,7 +39,9 @@ var configRecorder = Control{
 		Cost:    "USD 0.003 for each recorded change, or 0.012 for each daily record",
 		Example: `config-recorder: {recording: daily}`,
 	},
-	parts:    []part{{unit: "roles"}, {unit: "recorder"}},
+	// The role stays where the recorder is switched off: a recorder outlives its
+	// stack, and goes on recording with it.
+	parts:    []part{{unit: "roles", stays: true}, {unit: "recorder"}},
 	needs:    []string{"config-delivery"}, // a recorder without a channel cannot be started
 	settings: func() any { return &RecorderSettings{Recording: "continuous", Existing: "adopt"} },
 	params: func(s any, b *Baseline) map[string]string {

@@ -200,7 +200,7 @@ func (b *Baseline) driftFindings(inspected []Inspection, sets StackSets) []findi
 		if d != string(types.StackResourceDriftStatusModified) && d != string(types.StackResourceDriftStatusDeleted) {
 			continue
 		}
-		if in.Account.Excluded != "" || in.Off != "" || in.Err != nil || len(in.Mismatches) > 0 {
+		if in.Account.Excluded != "" || in.Off != "" || in.Waived != "" || in.Err != nil || len(in.Mismatches) > 0 {
 			continue
 		}
 		out = append(out, finding.Finding{

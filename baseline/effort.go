@@ -45,6 +45,24 @@ func (w setWork) effort(b *Baseline) plan.Effort {
 			operate(t)
 		}
 	}
+	for _, t := range slices.Concat(w.withdraw, w.override) {
+		operate(t)
+	}
+	pin := func(t target) (introduced bool) { // as pinOne does
+		if w.pins(t) {
+			if operate(t); w.introduces(t) {
+				operate(t)
+				return true
+			}
+		}
+		return false
+	}
+	introduced := false
+	if w.exists {
+		for _, t := range w.update {
+			introduced = pin(t) || introduced
+		}
+	}
 	if w.whole || w.differs && w.first && len(w.set.Instances) == 0 {
 		accounts := map[orgs.AccountID]bool{}
 		for _, i := range w.set.Instances {
@@ -55,10 +73,16 @@ func (w setWork) effort(b *Baseline) plan.Effort {
 		for _, t := range w.update {
 			operate(t)
 		}
+		if introduced {
+			for _, t := range w.refresh {
+				operate(t)
+			}
+		}
 	}
-	for _, t := range w.create {
+	for i, t := range w.create {
 		operate(t)
-		if w.updatesAfterCreating() {
+		if i == 0 && w.updatesAfterCreating() {
+			pin(t)
 			operate(t)
 		}
 	}

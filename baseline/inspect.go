@@ -143,6 +143,10 @@ type Inspection struct {
 	Err error
 	// Off is the reason why there is nothing to look at.
 	Off string
+	// Waived is the reason why the control does not hold there though it does
+	// elsewhere: an override has it off. A plan looks all the same, for what is
+	// left of it.
+	Waived string
 
 	unit *composed
 }
@@ -157,6 +161,8 @@ type cell struct {
 type cellPart struct {
 	unit *composed
 	Resource
+	waived string // see Inspection
+	peek   bool   // looked at although it is waived
 }
 
 // scope is where the templates of a cell are evaluated.
@@ -188,9 +194,20 @@ func (b *Baseline) cells(f resolved) iter.Seq2[cell, error] {
 						yield(c, err)
 						return
 					}
+					off, err := b.without(u, a.ID, region)
+					if err != nil {
+						yield(c, err)
+						return
+					}
 					for _, r := range rs {
-						if f.covers(u, a.ID, r, region) {
+						waived := b.waived(a.ID, r.Control)
+						if f.covers(u, a.ID, r, region) && (waived == "" || !u.spread()) {
 							c.parts = append(c.parts, cellPart{unit: u, Resource: r})
+						}
+					}
+					for _, r := range off {
+						if f.covers(u, a.ID, r, region) {
+							c.parts = append(c.parts, cellPart{unit: u, Resource: r, waived: b.waived(a.ID, r.Control), peek: f.whole && !u.direct})
 						}
 					}
 				}
@@ -340,8 +357,12 @@ func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[c
 		}
 		found := c.all(func(*Inspection) {})
 		var left atomic.Int64
-		left.Store(int64(len(found)))
+		left.Store(1) // until all have been begun
 		for i := range found {
+			if c.parts[i].waived != "" && !c.parts[i].peek {
+				continue
+			}
+			left.Add(1)
 			g.Go(func() error {
 				b.look(ctx, pool, &found[i], here.enter)
 				if left.Add(-1) == 0 {
@@ -349,6 +370,9 @@ func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[c
 				}
 				return nil
 			})
+		}
+		if left.Add(-1) == 0 {
+			finish(found)
 		}
 	}
 	if at != nil {
@@ -361,7 +385,7 @@ func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[c
 func (c cell) all(verdict func(*Inspection)) []Inspection {
 	out := make([]Inspection, len(c.parts))
 	for i, p := range c.parts {
-		out[i] = Inspection{Account: c.account, Region: c.region, Resource: p.Resource, unit: p.unit}
+		out[i] = Inspection{Account: c.account, Region: c.region, Resource: p.Resource, unit: p.unit, Waived: p.waived}
 		verdict(&out[i])
 	}
 	return out
@@ -416,6 +440,9 @@ func (b *Baseline) look(ctx context.Context, pool *access.Pool, in *Inspection, 
 	s := b.site(pool, in.Account.ID, in.Region)
 	seen := inspect(ctx, s, in.Resource)
 	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, seen.Mismatches
+	if in.Waived != "" {
+		in.Mismatches = nil // nothing is wanted of it
+	}
 }
 
 // inspect looks at one resource.

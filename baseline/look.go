@@ -96,7 +96,44 @@ func (b *Baseline) LookAt(ctx context.Context, pool *access.Pool, f Filter, work
 	if l.Inspected, err = b.inspectCells(ctx, pool, b.cells(r), workers, b.counting(r, progress)); err != nil {
 		return nil, err
 	}
+	b.askOverrides(ctx, c, l, workers)
 	return l, nil
+}
+
+// askOverrides asks which parameters of their own instances have, where it matters and
+// nothing else tells: what CloudFormation calls CURRENT is not what the overrides say,
+// or is about to get a new template. It is one call for each such instance, and none
+// in an organization where all is well.
+func (b *Baseline) askOverrides(ctx context.Context, c cloud, l *Look, workers int) {
+	type asked struct {
+		unit *composed
+		inst Instance
+	}
+	var doubtful []asked
+	for _, u := range b.units {
+		set := l.Sets[u.ID]
+		if set == nil || !set.Exists || set.Err != nil || !u.varies() && set.Params[overridesParam] == "" {
+			continue
+		}
+		for _, v := range viewsOf(u, l.Inspected) {
+			inst, has := set.Instances[instanceKey(v.account.ID, v.region)]
+			if has && (v.remains() || len(v.broken()) > 0 || !set.matches(u) && len(u.overridden(v.account.ID)) > 0) {
+				doubtful = append(doubtful, asked{u, inst})
+			}
+		}
+	}
+	answers := orgs.ForEach(ctx, doubtful, workers, func(ctx context.Context, a asked) (map[string]string, error) {
+		return c.askOverrides(ctx, a.unit.Stack, a.inst)
+	})
+	for i, a := range doubtful {
+		set := l.Sets[a.unit.ID]
+		if answers[i].Err != nil {
+			set.Err = answers[i].Err
+			continue
+		}
+		a.inst.Overrides = answers[i].Value
+		set.Instances[instanceKey(a.inst.Account, a.inst.Region)] = a.inst
+	}
 }
 
 // activate lets StackSets act in the organization.

@@ -29,9 +29,17 @@ type view struct {
 	account orgs.Selected
 	region  string
 	ins     []Inspection
+	// waived are the resources of controls that are off there.
+	waived []Inspection
 }
 
-func (v view) first() Inspection { return v.ins[0] }
+// off is the reason why there is nothing to look at; "" where there is.
+func (v view) off() string { return slices.Concat(v.ins, v.waived)[0].Off }
+
+// remains says whether something is there of a control that is off.
+func (v view) remains() bool {
+	return slices.ContainsFunc(v.waived, func(in Inspection) bool { return in.Err == nil && !in.Absent })
+}
 
 // present says whether anything of the unit exists there.
 func (v view) present() bool {
@@ -122,6 +130,10 @@ func viewsOf(u *composed, inspected []Inspection) []view {
 			index[k] = i
 			out = append(out, view{unit: u, account: in.Account, region: in.Region})
 		}
+		if in.Waived != "" {
+			out[i].waived = append(out[i].waived, in)
+			continue
+		}
 		out[i].ins = append(out[i].ins, in)
 	}
 	return out
@@ -175,9 +187,9 @@ func (p *proposer) unit(u *composed, views []view) {
 		case v.account.Excluded != "":
 			p.skip(skipOf(v.account, finding.Global, "all", "excluded by the configuration: "+v.account.Excluded, false))
 		case v.account.State != orgs.StateActive:
-			p.skip(skipOf(v.account, finding.Global, "all", v.first().Off, false))
-		case v.first().Off != "":
-			p.skip(skipOf(v.account, v.region, "all", v.first().Off, false))
+			p.skip(skipOf(v.account, finding.Global, "all", v.off(), false))
+		case v.off() != "":
+			p.skip(skipOf(v.account, v.region, "all", v.off(), false))
 		case u.direct:
 			p.settings(v)
 		case u.everywhere() && v.account.ID != p.Org.ManagementAccount:
@@ -207,17 +219,20 @@ func (p *proposer) plainStack(v view) {
 		p.blind(v, "")
 		return
 	}
+	unit := v.unit.in(v.account.ID)
 	o := p.look.stacks[stackKey(v.unit, v.account.ID, v.region)]
 	st := o.Value
 	switch {
 	case o.Err != nil:
 		p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), orgs.Reason(o.Err), true))
-	case st.is(v.unit) && !st.failedCreation() && !st.inProgress():
+	case v.unit.everywhere() && p.empty(v.unit, v.account.ID):
+		p.withdraw(v, st)
+	case st.is(unit) && !st.failedCreation() && !st.inProgress():
 		p.repair(v)
 	case !st.Exists && v.present():
 		p.adopt(v)
 	default:
-		c := p.change(v.unit, "stack", plan.Create, "stack "+v.unit.Stack)
+		c := p.change(unit, "stack", plan.Create, "stack "+v.unit.Stack)
 		c.Account, c.AccountName, c.Region, c.Cells = string(v.account.ID), v.account.Name, v.region, 1
 		c.Targets = []string{instanceKey(v.account.ID, v.region)}
 		c.Wave = p.wave(v)
@@ -240,9 +255,28 @@ func (p *proposer) plainStack(v view) {
 		s := p.site(p.pool, v.account.ID, v.region)
 		was := stackWas{Unit: v.unit.ID, Existed: st.Exists && !st.failedCreation(), Body: st.Body, Params: st.Params}
 		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
-			return nil, putStack(ctx, s, v.unit, st)
+			return nil, putStack(ctx, s, unit, st)
 		}})
 	}
+}
+
+// withdraw proposes to take away a plain stack of which an override has switched
+// everything off.
+func (p *proposer) withdraw(v view, st stackState) {
+	if !st.Exists || !st.Ours {
+		return
+	}
+	c := p.change(v.unit, "stack", plan.Delete, "stack "+v.unit.Stack)
+	c.Account, c.AccountName, c.Region, c.Cells = string(v.account.ID), v.account.Name, v.region, 1
+	c.Targets, c.Wave = []string{instanceKey(v.account.ID, v.region)}, p.wave(v)
+	c.Why = "every control of it is switched off here; what holds history stays"
+	c.Before, c.After = c.After, nil
+	c.Undo = "take the override out of the configuration and run a rollout"
+	s := p.site(p.pool, v.account.ID, v.region)
+	was := stackWas{Unit: v.unit.ID, Existed: true, Deleted: true, Body: st.Body, Params: st.Params}
+	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+		return nil, dropStack(ctx, s, v.unit.Stack)
+	}})
 }
 
 // settings proposes the API calls that a unit without a stack needs: a change for
@@ -297,8 +331,18 @@ func (r reach) cells() int {
 	return n
 }
 
-// setWave is what one wave finds to do in a stack set.
-type setWave struct{ missing, stale, inoperable reach }
+// setWave is what one wave finds to do in a stack set. overridden are the stale ones
+// whose parameters of their own are not what the overrides say, and nothing else;
+// unwanted are those in accounts where an override has all of the unit off.
+type setWave struct{ missing, stale, overridden, inoperable, unwanted reach }
+
+func newSetWave() *setWave {
+	return &setWave{missing: reach{}, stale: reach{}, overridden: reach{}, inoperable: reach{}, unwanted: reach{}}
+}
+
+func (w setWave) cells() int {
+	return w.missing.cells() + w.stale.cells() + w.overridden.cells() + w.inoperable.cells() + w.unwanted.cells()
+}
 
 // stackSet proposes what one stack set and its instances need, wave by wave.
 func (p *proposer) stackSet(u *composed, views []view) {
@@ -314,7 +358,7 @@ func (p *proposer) stackSet(u *composed, views []view) {
 		n := p.wave(v)
 		w := byWave[n]
 		if w == nil {
-			w = &setWave{missing: reach{}, stale: reach{}, inoperable: reach{}}
+			w = newSetWave()
 			byWave[n] = w
 		}
 		if p.place(w, v, set) {
@@ -322,22 +366,34 @@ func (p *proposer) stackSet(u *composed, views []view) {
 		}
 	}
 	first := true
+	earlier := reach{} // updated by earlier waves
 	for _, n := range slices.Sorted(maps.Keys(byWave)) {
 		w := byWave[n]
-		if w.missing.cells()+w.stale.cells()+w.inoperable.cells() == 0 {
+		if w.cells() == 0 {
 			continue
 		}
-		p.setTask(u, set, n, *w, first, len(byWave) == 1 && seen == len(set.Instances))
+		p.setTask(u, set, n, *w, earlier, first, len(byWave) == 1 && seen == len(set.Instances))
 		first = false
+		for _, done := range []reach{w.stale, w.missing} {
+			for id, regions := range done {
+				earlier[id] = append(earlier[id], regions...)
+			}
+		}
 	}
 	if first && (!set.Exists || !set.matches(u)) && p.look.filter.everything() {
-		p.setTask(u, set, 0, setWave{}, true, true)
+		p.setTask(u, set, 0, *newSetWave(), nil, true, true)
 	}
 }
 
 // place sorts a view into what is to be done, and says whether it has an instance.
 func (p *proposer) place(w *setWave, v view, set *StackSet) bool {
 	inst, has := set.Instances[instanceKey(v.account.ID, v.region)]
+	if p.empty(v.unit, v.account.ID) {
+		if has {
+			w.unwanted.add(v)
+		}
+		return has
+	}
 	current := has && inst.Status == "CURRENT" && set.matches(v.unit)
 	enlist := func() {
 		switch {
@@ -355,6 +411,8 @@ func (p *proposer) place(w *setWave, v view, set *StackSet) bool {
 	case v.err() != nil:
 		p.blind(v, "; StackSets deploys there all the same, and nobody can verify it")
 		enlist()
+	case current && inst.otherOverrides(v.unit):
+		w.overridden.add(v)
 	case current:
 		p.repair(v)
 	case has:
@@ -369,17 +427,18 @@ func (p *proposer) place(w *setWave, v view, set *StackSet) bool {
 
 // setTask proposes one wave's work on a stack set. first says that no earlier wave
 // touches the set; all that the wave is all there is of it.
-func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, first, all bool) {
+func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, earlier reach, first, all bool) {
 	mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
 	w := setWork{
 		unit: u, set: set, first: first, exists: set.Exists, differs: set.Exists && !set.matches(u),
-		create: p.targets(cells.missing), update: p.targets(cells.stale), forget: p.named(cells.inoperable), wave: cells,
+		create: p.targetsOf(u, cells.missing), update: p.targetsOf(u, cells.stale), override: p.targetsOf(u, cells.overridden),
+		forget: p.named(cells.inoperable), withdraw: p.named(cells.unwanted), refresh: p.targets(earlier), wave: cells,
 	}
 	w.whole = w.differs && all && cells.inoperable.cells() == 0
 	c := p.change(u, "stack-set", plan.Create, "stack set "+u.Stack)
 	c.Wave = wave
 	c.Account, c.AccountName, c.Region = string(mgmt.ID), mgmt.Name, p.Home
-	c.Targets = targetKeys(cells.missing, cells.stale, cells.inoperable)
+	c.Targets = targetKeys(cells.missing, cells.stale, cells.overridden, cells.inoperable, cells.unwanted)
 	c.Cells = len(c.Targets)
 	c.Why = w.why()
 	c.Effort, c.Irreversible = w.effort(p.Baseline), p.irreversibleSet(u)
@@ -389,7 +448,7 @@ func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, 
 		c.Before = describe(set.Body, set.Params)
 	}
 	cloud := p.cloud(p.pool)
-	was := setWas{Unit: u.ID, Existed: set.Exists || !first, Body: set.Body, Params: set.Params, Created: targetKeys(cells.missing), Updated: targetKeys(cells.stale)}
+	was := setWas{Unit: u.ID, Existed: set.Exists || !first, Body: set.Body, Params: set.Params, Created: targetKeys(cells.missing), Updated: targetKeys(cells.stale, cells.overridden), Removed: targetKeys(cells.unwanted), Overrides: set.overridesOf(cells)}
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) { return w.apply(ctx, cloud, p.Baseline) }})
 }
 
@@ -414,7 +473,7 @@ func (p *proposer) adopt(v view) {
 		case controlTower:
 			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" belongs to Control Tower: audited, not touched", false))
 			return
-		case !p.adopts():
+		case !p.adopts(v.account.ID):
 			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" is kept as it is (existing: keep): audited, not touched", false))
 			return
 		}

@@ -193,7 +193,7 @@ func (b *Baseline) tell(c Control, event map[string]any) (Told, error) {
 	if len(rules) == 0 {
 		return out, fmt.Errorf("control %s has no rule", c.ID)
 	}
-	out.Fires = true
+	out.Fires = b.at(orgs.AccountID(account)).on[c.ID]
 	var last Resource // the rule that makes the message
 	for _, id := range sortedKeys(rules) {
 		r := rules[id]

@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,9 @@ type setWork struct {
 	whole           bool // one update without targets reaches just what is meant
 	wave            setWave
 
-	create, update, forget []target // as operations
+	create, update, override, forget, withdraw []target // as operations
+	// refresh is what earlier waves have brought up to date.
+	refresh []target
 }
 
 func (w setWork) why() string {
@@ -42,6 +45,12 @@ func (w setWork) why() string {
 		parts = append(parts, fmt.Sprintf("template or parameters differ: %d of its %d instances are updated, the others are OUTDATED until their turn", stale, len(w.set.Instances)))
 	case stale > 0:
 		parts = append(parts, fmt.Sprintf("%d instances are not CURRENT", stale))
+	}
+	if n := w.wave.overridden.cells(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d instances do not have the parameters that the overrides say", n))
+	}
+	if n := w.wave.unwanted.cells(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d instances are deleted, where overrides have all of it off; what holds history stays", n))
 	}
 	if n := w.wave.missing.cells(); n > 0 && (w.exists || !w.first) {
 		parts = append(parts, fmt.Sprintf("%d account × Region have no instance", n))
@@ -81,26 +90,50 @@ func (w setWork) apply(ctx context.Context, c cloud, b *Baseline) ([]plan.Failur
 			return failed, err
 		}
 	}
+	for _, t := range w.withdraw {
+		if err := run(c.remove(ctx, b, w.unit.Stack, t, deleteStacks)); err != nil {
+			return failed, err
+		}
+	}
+	introduced, err := w.pin(ctx, c, b, run)
+	if err != nil {
+		return failed, err
+	}
 	switch {
 	case w.whole, w.differs && w.first && len(w.set.Instances) == 0:
 		if err := run(c.update(ctx, b, w.unit, nil)); err != nil {
 			return failed, err
 		}
 	default:
+		// What pin did to the stack set has left the others OUTDATED.
+		if introduced {
+			w.update = append(w.update, w.refresh...)
+		}
 		for _, t := range w.update {
 			if err := run(c.update(ctx, b, w.unit, &t)); err != nil {
 				return failed, err
 			}
 		}
 	}
+	told := !w.updatesAfterCreating() // of the new template
 	for _, t := range w.create {
-		if err := run(c.deploy(ctx, b, w.unit, t)); err != nil {
-			return failed, err
-		}
-		if w.updatesAfterCreating() {
-			if err := run(c.update(ctx, b, w.unit, &t)); err != nil {
+		if told {
+			if err := run(c.deploy(ctx, b, w.unit, t)); err != nil {
 				return failed, err
 			}
+			continue
+		}
+		told = true
+		bare := t
+		bare.overrides = nil // the old template may not have them
+		if err := run(c.deploy(ctx, b, w.unit, bare)); err != nil {
+			return failed, err
+		}
+		if _, err := w.pinOne(ctx, c, b, t, run); err != nil {
+			return failed, err
+		}
+		if err := run(c.update(ctx, b, w.unit, &t)); err != nil {
+			return failed, err
 		}
 	}
 	return failed, nil
@@ -112,6 +145,60 @@ func (w setWork) updatesAfterCreating() bool {
 	return w.differs && w.first && !w.whole && len(w.update) == 0 && len(w.set.Instances) > 0
 }
 
+// pin gives instances the parameters that the overrides say, before the stack set gets
+// its own: no account is for a moment what the rest of the organization is. An
+// instance can only be given parameters that its template has. Where the old template
+// has them not, the stack set takes the values of the account for as long as its
+// instances are updated, which introduced reports. What instances have of their own
+// stays theirs until it is taken from them, whatever becomes of the stack set, and no
+// listing tells who has any: where there were overrides, all that have none now are
+// told so.
+func (w setWork) pin(ctx context.Context, c cloud, b *Baseline, run func([]plan.Failure, error) error) (introduced bool, err error) {
+	for _, t := range w.override {
+		if err := run(c.setOverrides(ctx, b, w.unit.Stack, t)); err != nil {
+			return introduced, err
+		}
+	}
+	if !w.exists {
+		return false, nil
+	}
+	for _, t := range w.update {
+		first, err := w.pinOne(ctx, c, b, t, run)
+		if introduced = introduced || first; err != nil {
+			return introduced, err
+		}
+	}
+	return introduced, nil
+}
+
+// pins says whether a target's instances are told which parameters are theirs: who has
+// none only where there were any before.
+func (w setWork) pins(t target) bool {
+	_, had := w.set.Params[overridesParam]
+	return len(t.overrides) > 0 || had && w.differs
+}
+
+// introduces says whether the old template lacks parameters of a target's instances.
+func (w setWork) introduces(t target) bool {
+	return slices.ContainsFunc(sortedKeys(t.overrides), func(k string) bool { _, has := w.set.Params[k]; return !has })
+}
+
+// pinOne is pin for one target.
+func (w setWork) pinOne(ctx context.Context, c cloud, b *Baseline, t target, run func([]plan.Failure, error) error) (introduced bool, err error) {
+	if !w.pins(t) {
+		return false, nil
+	}
+	if introduced = w.introduces(t); introduced {
+		asThere := *w.unit
+		asThere.params = maps.Clone(w.unit.params)
+		maps.Copy(asThere.params, t.overrides)
+		if err := run(c.update(ctx, b, &asThere, &t)); err != nil {
+			return introduced, err
+		}
+	}
+	return introduced, run(c.setOverrides(ctx, b, w.unit.Stack, t))
+}
+
 // again is the work that is left after somebody else's operation.
 func (w setWork) again(ctx context.Context, c cloud, b *Baseline) (setWork, error) {
 	set, err := c.load(ctx, w.unit.Stack, nil)
@@ -120,7 +207,8 @@ func (w setWork) again(ctx context.Context, c cloud, b *Baseline) (setWork, erro
 	}
 	w.set, w.exists, w.differs = set, set.Exists, set.Exists && !set.matches(w.unit)
 	w.whole = w.whole && w.differs
-	left := setWave{missing: reach{}, stale: reach{}, inoperable: w.wave.inoperable}
+	left := *newSetWave()
+	left.inoperable, left.overridden, left.unwanted = w.wave.inoperable, w.wave.overridden, w.wave.unwanted
 	for _, cells := range []reach{w.wave.missing, w.wave.stale} {
 		for id, regions := range cells {
 			for _, region := range regions {
@@ -134,7 +222,7 @@ func (w setWork) again(ctx context.Context, c cloud, b *Baseline) (setWork, erro
 			}
 		}
 	}
-	w.wave, w.create, w.update = left, b.targets(left.missing), b.targets(left.stale)
+	w.wave, w.create, w.update = left, b.targetsOf(w.unit, left.missing), b.targetsOf(w.unit, left.stale)
 	return w, nil
 }
 
@@ -227,7 +315,7 @@ func (c cloud) revive(ctx context.Context, b *Baseline, w setWork, t target) ([]
 			}
 		}
 	}
-	for _, t := range b.targets(again) {
+	for _, t := range b.targetsOf(w.unit, again) {
 		f, err := c.deploy(ctx, b, w.unit, t)
 		failed = append(failed, f...)
 		if err != nil {

@@ -22,6 +22,7 @@ func SingleAccount(cfg *spec.Config, org *orgs.Organization, control, fallbackRe
 	}
 	local := *cfg
 	local.Alerts.Mode = spec.Local
+	local.Overrides = nil
 	local.SecurityAccount = ""
 	local.Baseline = map[string]spec.Control{}
 	wanted := needed(control)

@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,29 @@ type Instance struct {
 	Detailed string // SUCCEEDED, FAILED, SKIPPED_SUSPENDED_ACCOUNT, …
 	Reason   string
 	Stack    string // ARN of its stack; "" when none was ever made
+	// Overrides are its own parameters; nil when nobody asked for them: no listing
+	// has them.
+	Overrides map[string]string
+}
+
+// otherOverrides says whether the instance's parameters of its own are known not to be
+// what the configuration says.
+func (i Instance) otherOverrides(u *composed) bool {
+	return i.Overrides != nil && !maps.Equal(i.Overrides, u.overridden(i.Account)) &&
+		// What an account had before its override was taken back; see setOverrides.
+		(len(u.overridden(i.Account)) > 0 || !maps.Equal(i.Overrides, map[string]string{overridesParam: noOverrides}))
+}
+
+// overridesOf are the parameters that instances had of their own, as far as anybody
+// asked, for an undo to put back.
+func (s *StackSet) overridesOf(w setWave) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for _, key := range targetKeys(w.stale, w.overridden, w.unwanted) {
+		if o := s.Instances[key].Overrides; o != nil {
+			out[key] = o
+		}
+	}
+	return out
 }
 
 // StackSets are the baseline's stack sets by unit id.
@@ -166,10 +190,12 @@ func ours(have []types.Tag) bool {
 
 var capabilities = []types.Capability{types.CapabilityCapabilityNamedIam}
 
-func (u *composed) parameterList() []types.Parameter {
+func (u *composed) parameterList() []types.Parameter { return parameters(u.params) }
+
+func parameters(values map[string]string) []types.Parameter {
 	var out []types.Parameter
-	for _, k := range sortedKeys(u.params) {
-		out = append(out, types.Parameter{ParameterKey: aws.String(k), ParameterValue: aws.String(u.params[k])})
+	for _, k := range sortedKeys(values) {
+		out = append(out, types.Parameter{ParameterKey: aws.String(k), ParameterValue: aws.String(values[k])})
 	}
 	return out
 }
@@ -218,6 +244,8 @@ type target struct {
 	accounts []string
 	regions  []string
 	cells    int
+	// overrides are the parameters that the target's instances have of their own.
+	overrides map[string]string
 }
 
 func (t target) deployment() *types.DeploymentTargets {
@@ -268,6 +296,31 @@ func (b *Baseline) targets(cells reach) []target {
 			if t, ok := b.wholeTarget(part, in, regions); ok {
 				out = append(out, t)
 			}
+		}
+	}
+	return out
+}
+
+// targetsOf are targets whose instances have the same parameters of their own: one
+// operation sets them.
+func (b *Baseline) targetsOf(u *composed, cells reach) []target {
+	byOverrides := map[string]reach{}
+	for id, regions := range cells {
+		key := compact(u.overridden(id))
+		if byOverrides[key] == nil {
+			byOverrides[key] = reach{}
+		}
+		byOverrides[key][id] = regions
+	}
+	var out []target
+	for _, key := range sortedKeys(byOverrides) {
+		part := byOverrides[key]
+		for _, t := range b.targets(part) {
+			for id := range part { // they all have the same
+				t.overrides = u.overridden(id)
+				break
+			}
+			out = append(out, t)
 		}
 	}
 	return out
@@ -358,7 +411,7 @@ func (c cloud) deploy(ctx context.Context, b *Baseline, u *composed, t target) (
 	id, err := c.submit(ctx, u.Stack, func() (*string, error) {
 		out, err := c.pool.CloudFormation.CreateStackInstances(ctx, &cloudformation.CreateStackInstancesInput{
 			StackSetName: aws.String(u.Stack), DeploymentTargets: t.deployment(), Regions: t.regions,
-			OperationPreferences: b.preferences(), CallAs: c.as,
+			ParameterOverrides: parameters(t.overrides), OperationPreferences: b.preferences(), CallAs: c.as,
 		}, c.at.CloudFormation)
 		if err != nil {
 			return nil, err
@@ -392,6 +445,47 @@ func (c cloud) update(ctx context.Context, b *Baseline, u *composed, t *target) 
 		return nil, fmt.Errorf("update stack set %s: %w", u.Stack, err)
 	}
 	return c.wait(ctx, b, u.Stack, id)
+}
+
+// setOverrides gives a target's instances their parameters, and the stack set's template
+// and other parameters with them. A list takes the place of the one that was there,
+// and an empty one means that there is none: who shall have no parameters of their own
+// gets the one that says so.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStackInstances.html
+func (c cloud) setOverrides(ctx context.Context, b *Baseline, name string, t target) ([]plan.Failure, error) {
+	overrides := t.overrides
+	if len(overrides) == 0 {
+		overrides = map[string]string{overridesParam: noOverrides}
+	}
+	id, err := c.submit(ctx, name, func() (*string, error) {
+		out, err := c.pool.CloudFormation.UpdateStackInstances(ctx, &cloudformation.UpdateStackInstancesInput{
+			StackSetName: aws.String(name), DeploymentTargets: t.deployment(), Regions: t.regions,
+			ParameterOverrides: parameters(overrides), OperationPreferences: b.preferences(), CallAs: c.as,
+		}, c.at.CloudFormation)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set the parameters of instances of stack set %s: %w", name, err)
+	}
+	return c.wait(ctx, b, name, id)
+}
+
+// askOverrides asks for the parameters of one instance: there is no listing of them.
+func (c cloud) askOverrides(ctx context.Context, name string, inst Instance) (map[string]string, error) {
+	out, err := c.pool.CloudFormation.DescribeStackInstance(ctx, &cloudformation.DescribeStackInstanceInput{
+		StackSetName: aws.String(name), StackInstanceAccount: aws.String(string(inst.Account)), StackInstanceRegion: aws.String(inst.Region), CallAs: c.as,
+	}, c.at.CloudFormation)
+	if err != nil {
+		return nil, fmt.Errorf("describe the instance of stack set %s in %s, %s: %w", name, inst.Account, inst.Region, err)
+	}
+	have := map[string]string{}
+	for _, p := range out.StackInstance.ParameterOverrides {
+		have[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	return have, nil
 }
 
 // wait waits for an operation and returns the instances that failed. An operation

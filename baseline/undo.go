@@ -27,12 +27,16 @@ type setWas struct {
 	Params  map[string]string `json:"params,omitempty"`
 	Created []string          `json:"created,omitempty"` // account × Region that had no instance
 	Updated []string          `json:"updated,omitempty"` // that had one
+	Removed []string          `json:"removed,omitempty"` // that had one, and an override has all of it off
+	// Overrides are the parameters that instances had of their own.
+	Overrides map[string]map[string]string `json:"overrides,omitempty"`
 }
 
 // stackWas is what a change of a plain stack found.
 type stackWas struct {
 	Unit    string            `json:"unit"`
 	Existed bool              `json:"existed"`
+	Deleted bool              `json:"deleted,omitempty"` // an override has all of it off
 	Body    string            `json:"body,omitempty"`
 	Params  map[string]string `json:"params,omitempty"`
 }
@@ -178,11 +182,15 @@ func (u *undoer) set(ctx context.Context, r journal.Record) {
 		u.leave(r, "the account of "+k+" is not an active one of the organization: its instance stays", true)
 	}
 	updated, _ := u.cellsOf(there(was.Updated))
+	removed, _ := u.cellsOf(was.Removed)
 	old := &composed{unit: kind, body: was.Body, params: was.Params}
 	why := fmt.Sprintf("%d instances that were made are deleted; recorders and delivery channels stay", created.cells())
 	verb := plan.Delete
 	if was.Existed && was.Body != "" && updated.cells() > 0 {
 		verb, why = plan.Update, why+fmt.Sprintf("; %d instances get their template of before", updated.cells())
+	}
+	if n := removed.cells(); n > 0 {
+		verb, why = plan.Update, why+fmt.Sprintf("; %d instances that were deleted are made again", n)
 	}
 	u.task(r, verb, why, func(ctx context.Context) ([]plan.Failure, error) {
 		failed, err := u.cloud.removeAll(ctx, u.Baseline, kind.Stack, created, deleteStacks)
@@ -190,17 +198,74 @@ func (u *undoer) set(ctx context.Context, r journal.Record) {
 			return failed, err
 		}
 		if was.Existed {
-			for _, t := range u.targets(updated) {
-				f, err := u.cloud.update(ctx, u.Baseline, old, &t)
+			err := u.backTo(ctx, old, was, now, updated, removed, func(f []plan.Failure, err error) error {
 				failed = append(failed, f...)
-				if err != nil {
-					return failed, err
-				}
-			}
-			return failed, nil
+				return err
+			})
+			return failed, err
 		}
 		return nil, u.cloud.drop(ctx, kind.Stack)
 	})
+}
+
+// backTo gives a stack set's instances the template and the parameters of before, and
+// makes those again that were deleted.
+func (u *undoer) backTo(ctx context.Context, old *composed, was setWas, now *StackSet, updated, removed reach, run func([]plan.Failure, error) error) error {
+	if _, has := now.Params[overridesParam]; has {
+		for _, t := range u.targets(updated) {
+			if err := run(u.cloud.setOverrides(ctx, u.Baseline, old.Stack, t)); err != nil { // none
+				return err
+			}
+		}
+	}
+	for _, t := range u.targets(updated) {
+		if err := run(u.cloud.update(ctx, u.Baseline, old, &t)); err != nil {
+			return err
+		}
+	}
+	for _, t := range u.before(was, updated) {
+		if len(t.overrides) == 0 {
+			continue
+		}
+		if err := run(u.cloud.setOverrides(ctx, u.Baseline, old.Stack, t)); err != nil {
+			return err
+		}
+	}
+	for _, t := range u.before(was, removed) {
+		if err := run(u.cloud.deploy(ctx, u.Baseline, old, t)); err != nil {
+			return err
+		}
+		if err := run(u.cloud.update(ctx, u.Baseline, old, &t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// before are the cells with the parameters of their own that they had, as far as that is
+// known.
+func (u *undoer) before(was setWas, cells reach) []target {
+	groups := map[string]reach{}
+	for id, regions := range cells {
+		for _, region := range regions {
+			key := compact(was.Overrides[instanceKey(id, region)])
+			if groups[key] == nil {
+				groups[key] = reach{}
+			}
+			groups[key][id] = append(groups[key][id], region)
+		}
+	}
+	var out []target
+	for _, key := range sortedKeys(groups) {
+		for _, t := range u.targets(groups[key]) {
+			for id, regions := range groups[key] { // they all had the same
+				t.overrides = was.Overrides[instanceKey(id, regions[0])]
+				break
+			}
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // maxNamed is how many accounts one operation names: a request has its limits.
@@ -257,10 +322,12 @@ func (u *undoer) stack(ctx context.Context, r journal.Record) {
 	}
 	s := u.site(u.pool, orgs.AccountID(r.Change.Account), r.Change.Region)
 	now, err := observeStack(ctx, s, kind.Stack)
+	old := &composed{unit: kind, body: was.Body, params: was.Params}
 	switch {
+	case was.Deleted && err == nil && !now.Exists:
+		u.task(r, plan.Create, "is made again as it was before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
 	case !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params):
 	case was.Existed:
-		old := &composed{unit: kind, body: was.Body, params: was.Params}
 		u.task(r, plan.Update, "gets its template of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
 	default:
 		u.task(r, plan.Delete, "did not exist before; what holds history stays", func(ctx context.Context) ([]plan.Failure, error) { return nil, dropStack(ctx, s, kind.Stack) })

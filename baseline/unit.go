@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
@@ -64,6 +65,9 @@ func (u unit) everywhere() bool {
 	return !u.direct && u.place != securityOnly && u.place != managementOnly
 }
 
+// spread says whether the unit lives in every account: what an override can change.
+func (u unit) spread() bool { return u.direct || u.everywhere() }
+
 // keeps says whether something of the unit outlives its stack: what holds history
 // has the deletion policy Retain.
 func (c *composed) keeps() bool {
@@ -92,6 +96,11 @@ type composed struct {
 	template
 	body   string
 	params map[string]string
+	// byProfile are the parameters of each profile of the baseline, and profileOf is
+	// an account's; see variant.go.
+	byProfile []map[string]string
+	profileOf map[orgs.AccountID]int
+	empty     []bool // by profile: everything of it is off
 	// owner is the control of each resource, by logical id.
 	owner map[string]string
 	// controls that have a part in the unit, in table order.
@@ -100,7 +109,7 @@ type composed struct {
 
 // resources evaluates the unit for one account × Region.
 func (c *composed) resources(s scope) ([]Resource, error) {
-	s.params = c.params
+	s.params = c.paramsOf(orgs.AccountID(s.account))
 	rs, err := c.template.resources(s)
 	if err != nil {
 		return nil, fmt.Errorf("unit %s: %w", c.ID, err)

@@ -24,11 +24,7 @@ func WriteControls(w io.Writer, s Style, controls []Control) error {
 		column{title: "holds in", min: 20}, column{title: "what must hold", min: 24})
 	rows := make([]gridRow, len(controls))
 	for i, c := range controls {
-		on := "off"
-		if c.Default {
-			on = "on"
-		}
-		rows[i] = gridRow{cells: []string{Safe(c.ID), string(c.Severity), on, Safe(c.Scope), Safe(c.Title)}}
+		rows[i] = gridRow{cells: []string{Safe(c.ID), string(c.Severity), onOff(c.Default), Safe(c.Scope), Safe(c.Title)}}
 	}
 	if err := g.draw(rows); err != nil {
 		return err
@@ -38,27 +34,13 @@ func WriteControls(w io.Writer, s Style, controls []Control) error {
 
 // WriteControl explains one control for people.
 func WriteControl(w io.Writer, s Style, e baseline.Explained) error {
-	on := "off"
-	if e.Default {
-		on = "on"
-	}
 	var b strings.Builder
-	say := func(label, text string) {
-		if text == "" {
-			return
-		}
-		for i, line := range wrap(text, s.width()-11) {
-			if i > 0 {
-				label = ""
-			}
-			fmt.Fprintf(&b, "  %-8s %s\n", label, line)
-		}
-	}
+	say := sayer(&b, s)
 	fmt.Fprintf(&b, "%s\n", e.ID)
 	say("holds", e.Title)
 	say("where", e.Scope)
 	say("severity", string(e.Severity)+" (of its drift)")
-	say("default", on)
+	say("default", onOff(e.Default))
 	say("why", e.Why)
 	say("costs", e.Cost)
 	say("needs", strings.Join(e.Needs, ", "))
@@ -88,6 +70,60 @@ func WriteControl(w io.Writer, s Style, e baseline.Explained) error {
 	say("removal", e.Removal)
 	if e.Example != "" {
 		say("example", "baseline: {"+e.Example+"}")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// sayer writes labelled lines, wrapped; nothing for an empty text.
+func sayer(b *strings.Builder, s Style) func(label, text string) {
+	return func(label, text string) {
+		if text == "" {
+			return
+		}
+		for i, line := range wrap(text, s.width()-11) {
+			if i > 0 {
+				label = ""
+			}
+			fmt.Fprintf(b, "  %-8s %s\n", label, line)
+		}
+	}
+}
+
+// WriteEffective says for people what holds of a control in one account, and why.
+func WriteEffective(w io.Writer, s Style, e baseline.Effective) error {
+	var b strings.Builder
+	say := sayer(&b, s)
+	fmt.Fprintf(&b, "%s in account %s (%s)\n", Safe(e.Control), Safe(e.Account), Safe(e.AccountName))
+	say("OU", Safe(e.OUPath))
+	say("is", onOff(e.Enabled))
+	if e.Excluded != "" {
+		say("but", "the account is excluded by the configuration: "+Safe(e.Excluded))
+	}
+	for i, l := range e.Layers {
+		label := "because"
+		if i > 0 {
+			label = ""
+		}
+		text := l.Where + ": " + onOff(l.Enabled)
+		if l.Reason != "" {
+			text += " (" + l.Reason + ")"
+		}
+		say(label, Safe(text))
+	}
+	for i, setting := range e.Settings {
+		label := "settings"
+		if i > 0 {
+			label = ""
+		}
+		say(label, Safe(setting.Key+": "+setting.Default))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -33,12 +33,21 @@ func newControlsCommand(s streams) *cli.Command {
 		Usage: "list what orgguard can hold in place",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "id", Usage: "explain the control with this `ID`: why, settings, what it deploys and costs, how to switch it off"},
+			&cli.StringFlag{Name: "account", Usage: "with --id: what holds of it in the account with this `NUMBER` or name, and which part of the configuration says so"},
 			&cli.StringFlag{Name: "format", Usage: "print as `table|json`", Value: "table", EnvVars: []string{"ORGGUARD_FORMAT"}},
 		},
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
 				return err
+			}
+			if account := c.String("account"); account != "" {
+				if c.String("id") == "" {
+					return usage("--account needs --id: which control?")
+				}
+				return withSession(c.Context, g, s, reads, func(_ context.Context, s *session) error {
+					return explainIn(s, c.String("id"), account, c.String("format"))
+				})
 			}
 			if id := c.String("id"); id != "" {
 				return explain(c.Context, &session{globals: g, streams: s}, id, c.String("format"))
@@ -62,11 +71,8 @@ func newControlsCommand(s streams) *cli.Command {
 
 // explain prints what there is to say about one control.
 func explain(ctx context.Context, s *session, id, format string) error {
-	if !slices.Contains(controlIDs(), id) {
-		return badInput(&orgs.UnknownError{Kind: "control", Name: id, Near: orgs.Nearest(id, controlIDs())})
-	}
-	if id == protect.Control {
-		return usage("%s is no part of the baseline; `orgguard render --control %s` prints the policy, and `orgguard scp preview` whom it reaches", id, id)
+	if err := ofBaseline(id); err != nil {
+		return err
 	}
 	cfg, err := s.offlineConfig(ctx)
 	if err != nil {
@@ -76,11 +82,39 @@ func explain(ctx context.Context, s *session, id, format string) error {
 	if err != nil {
 		return badInput(err)
 	}
+	return s.writeControl(format, e, func() error { return reports.WriteControl(s.out, s.style(), e) })
+}
+
+// ofBaseline reports what is no control of the baseline.
+func ofBaseline(id string) error {
+	if !slices.Contains(controlIDs(), id) {
+		return badInput(&orgs.UnknownError{Kind: "control", Name: id, Near: orgs.Nearest(id, controlIDs())})
+	}
+	if id == protect.Control {
+		return usage("%s is no part of the baseline; `orgguard render --control %s` prints the policy, and `orgguard scp preview` whom it reaches", id, id)
+	}
+	return nil
+}
+
+// explainIn prints what holds of one control in one account, and why.
+func explainIn(s *session, id, account, format string) error {
+	if err := ofBaseline(id); err != nil {
+		return err
+	}
+	e, err := s.base.EffectiveIn(id, account)
+	if err != nil {
+		return badInput(err)
+	}
+	return s.writeControl(format, e, func() error { return reports.WriteEffective(s.out, s.style(), e) })
+}
+
+// writeControl prints what is said of a control.
+func (s *session) writeControl(format string, v any, table func() error) error {
 	switch format {
 	case "table":
-		return reports.WriteControl(s.out, s.style(), e)
+		return table()
 	case "json":
-		b, err := json.MarshalIndent(e, "", "  ")
+		b, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
 			return err
 		}

@@ -90,6 +90,8 @@ var (
 		"cloudformation:DeleteStackInstances", "cloudformation:DescribeStackSetOperation", "cloudformation:ListStackSetOperationResults",
 		"cloudformation:ListStackSetOperations", "cloudformation:TagResource",
 		"cloudformation:UpdateStackSet",
+		// Of accounts that overrides reach.
+		"cloudformation:DescribeStackInstance", "cloudformation:UpdateStackInstances",
 		"iam:CreateServiceLinkedRole",
 		// DeletePolicy and DetachPolicy take back a wave of the SCP that failed.
 		"organizations:AttachPolicy", "organizations:CreatePolicy", "organizations:DeletePolicy", "organizations:DetachPolicy",
@@ -198,6 +200,9 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	actions, writes := baseline.Actions(cfg)
 	if command == "rollout" {
 		actions = append(actions, writes...)
+	}
+	if command == "plan" && len(cfg.Overrides) > 0 {
+		g.caller = join(g.caller, []string{"cloudformation:DescribeStackInstance"})
 	}
 	g.caller, g.member = join(g.caller, actions), join(g.member, actions)
 	return g, true

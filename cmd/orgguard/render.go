@@ -166,8 +166,8 @@ func (s *session) offline(ctx context.Context) (*baseline.Baseline, error) {
 	return base, badInput(err)
 }
 
-// placeholder is an organization that has just the accounts a configuration
-// needs.
+// placeholder is an organization that has just the accounts and OUs a configuration
+// needs: with overrides, an account for each of them.
 func placeholder(cfg *spec.Config) *orgs.Organization {
 	const management = "111111111111"
 	region := cfg.HomeRegion
@@ -182,7 +182,52 @@ func placeholder(cfg *spec.Config) *orgs.Organization {
 		}
 		accounts = append(accounts, a)
 	}
-	return orgs.New("o-exampleorgid", management, orgs.PartitionOf(region), []orgs.OU{{ID: "r-root", Name: "Root"}}, accounts)
+	ous := []orgs.OU{{ID: "r-root", Name: "Root"}}
+	for i, o := range cfg.Overrides {
+		if o.Account != "" {
+			accounts = placeholderAccount(accounts, i, o.Account, "r-root")
+			continue
+		}
+		var at orgs.NodeID
+		if ous, at = placeholderOU(ous, o.OU); at != "" {
+			accounts = placeholderAccount(accounts, i, fmt.Sprintf("in overrides[%d]", i), at)
+		}
+	}
+	return orgs.New("o-exampleorgid", management, orgs.PartitionOf(region), ous, accounts)
+}
+
+// placeholderAccount adds the account that an override names, or one for its OU.
+func placeholderAccount(accounts []orgs.Account, i int, ref string, parent orgs.NodeID) []orgs.Account {
+	if slices.ContainsFunc(accounts, func(a orgs.Account) bool { return string(a.ID) == ref || a.Name == ref }) {
+		return accounts
+	}
+	a := orgs.Account{ID: orgs.AccountID(ref), Name: ref, State: orgs.StateActive, Parent: parent}
+	if strings.Trim(ref, "0123456789") != "" {
+		a.ID = orgs.AccountID(fmt.Sprintf("9%011d", i))
+	}
+	return append(accounts, a)
+}
+
+// placeholderOU adds the OU that an override names by id, name or path, with those
+// above it.
+func placeholderOU(ous []orgs.OU, ref string) ([]orgs.OU, orgs.NodeID) {
+	at := orgs.NodeID("r-root")
+	if strings.EqualFold(ref, "root") || strings.HasPrefix(ref, "r-") {
+		return ous, at
+	}
+	for name := range strings.SplitSeq(strings.TrimPrefix(strings.Trim(ref, "/"), "Root/"), "/") {
+		i := slices.IndexFunc(ous, func(o orgs.OU) bool { return o.Name == name && o.Parent == at })
+		if i < 0 {
+			i = len(ous)
+			id := orgs.NodeID(fmt.Sprintf("ou-placeholder-%d", i))
+			if strings.HasPrefix(name, "ou-") {
+				id = orgs.NodeID(name)
+			}
+			ous = append(ous, orgs.OU{ID: id, Name: name, Parent: at})
+		}
+		at = ous[i].ID
+	}
+	return ous, at
 }
 
 // writeRendered prints files, or writes them into a folder.

@@ -43,7 +43,7 @@ func (c Control) Decode(into any) Problems {
 	}
 	d := &decoder{file: c.node.file}
 	d.inspect(c.node.value, 0)
-	d.settings(c, into)
+	d.settings(c, into, func(string) bool { return true })
 	return d.problems.sorted()
 }
 
@@ -67,14 +67,19 @@ func (c *Control) decodeNode(d *decoder, n *yaml.Node, what string) {
 
 const enabledKey = "enabled"
 
-// settings decodes a control's block and has it checked.
-func (d *decoder) settings(c Control, into any) {
+// settings decodes a control's block and has it checked, as far as somebody wants to
+// know about a key.
+func (d *decoder) settings(c Control, into any, about func(key string) bool) {
 	n := c.node.value
 	if n.Kind == yaml.MappingNode {
 		d.structure(n, reflect.ValueOf(into).Elem(), "", enabledKey)
 	}
 	if v, ok := into.(Validator); ok && c.Enabled {
-		v.Validate(func(key, message string) { d.report(n, key, message) })
+		v.Validate(func(key, message string) {
+			if about(key) {
+				d.report(n, key, message)
+			}
+		})
 	}
 }
 

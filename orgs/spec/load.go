@@ -45,6 +45,10 @@ type Known struct {
 	// or nil for a control that takes none. If the struct is a Validator it is
 	// asked too. Without this function the blocks are not looked into.
 	Settings func(id string) any
+	// Once says what an override cannot change about a control, with the alerts
+	// in a mode: the control as a whole, or some of its settings, because the
+	// organization has them once. Without this function everything may vary.
+	Once func(id string, mode AlertMode) (whole bool, settings []string)
 }
 
 // Default is the configuration that holds without a file. Every call returns a

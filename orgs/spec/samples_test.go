@@ -81,9 +81,9 @@ var samples = []sample{
 2:46: nested more than 32 deep`},
 
 	// Keys and types.
-	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit, journal)
+	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal)
 3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack)
-4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, scp, rollout, audit, journal)`},
+4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal)`},
 	{name: "account number without quotes", text: "security_account: 222222222222\norganization: {exclude: [{account: 012345678901, reason: x}]}", want: `2:19: security_account: want a string, found the number 222222222222; put it in quotes
 3:36: organization.exclude[0].account: want a string, found the number 012345678901; put it in quotes`},
 	{name: "a word instead of a list", text: "alerts: {email: a@example.com}", want: `2:17: alerts.email: want a list, found the string "a@example.com"; put it in [ ]`},
@@ -192,6 +192,28 @@ var samples = []sample{
 2:50: rollout.max_concurrent: want a string, found the number 5.5; put it in quotes`},
 
 	// Exemptions.
+	{name: "overrides", text: `overrides:
+  - {ou: Dev, reason: r, baseline: {config-recorder: {recording: daily}, root-signin-alert: false}}
+  - {account: Shop, reason: r, baseline: {config-recorder: {enabled: false}}}`},
+	{name: "an override leaves out a setting that is given further up", text: "baseline: {chat-alert: {topic: x}}\noverrides: [{ou: Dev, reason: r, baseline: {chat-alert: true}}, {account: A, reason: r, baseline: {chat-alert: {enabled: true}}}]"},
+	{name: "overrides that say too little or too much", text: `overrides:
+  - {ou: Dev, account: Shop, reason: r, baseline: {config-recorder: true}}
+  - {reason: r, baseline: {config-recorder: true}}
+  - {ou: Dev, baseline: {}}
+  - {ou: Dev, reason: r}
+  - {ou: Dev, reason: r, until: 2027-01-01, baseline: {root-signin-alert: true}}`, want: `3:5: account and ou are both given; want exactly one of them
+4:5: account or ou is missing; want exactly one of them
+5:5: reason is missing
+5:25: baseline is empty; say which controls are different here
+6:5: baseline is missing; say which controls are different here
+7:26: unknown key "until" (good: account, ou, reason, baseline)`},
+	{name: "controls of overrides", silent: true, text: `overrides:
+  - {ou: Dev, reason: r, baseline: {nope: true, config-recorder: {recording: hourly}}}
+  - {account: A, reason: r, baseline: {root-signin-alert: {x: 1}, alert-topic: false, config-recorder: {days: 7}}}`, want: `3:37: unknown control "nope" (good: alert-topic, config-change-alert, config-delivery, config-recorder, root-signin-alert, chat-alert)
+3:78: unknown recording "hourly" (good: continuous, daily)
+4:60: unknown key "x": root-signin-alert has no settings; write true or false
+4:67: alert-topic is one for the whole organization and cannot differ here; say it in the baseline section
+4:105: days of config-recorder is one for the whole organization and cannot differ here; say it in the baseline section`},
 	{name: "exemptions", text: `audit:
   exemptions:
     - {}

@@ -16,10 +16,12 @@ type Config struct {
 	SecurityAccount string             `yaml:"security_account"`
 	Alerts          Alerts             `yaml:"alerts"`
 	Baseline        map[string]Control `yaml:"baseline"` // by control id
-	SCP             SCP                `yaml:"scp"`
-	Rollout         Rollout            `yaml:"rollout"`
-	Audit           Audit              `yaml:"audit"`
-	Journal         Journal            `yaml:"journal"`
+	// Overrides change what the baseline says for some OUs and accounts.
+	Overrides []Override `yaml:"overrides"`
+	SCP       SCP        `yaml:"scp"`
+	Rollout   Rollout    `yaml:"rollout"`
+	Audit     Audit      `yaml:"audit"`
+	Journal   Journal    `yaml:"journal"`
 
 	// File is where the configuration came from; "" for the defaults.
 	File string `yaml:"-"`
@@ -78,6 +80,18 @@ type Control struct {
 	Enabled bool
 	// node is what the file says; nil when no file says anything.
 	node *node
+}
+
+// Override switches controls off or on, or tunes them, in one account or in every
+// account below one OU. What an account's own override says counts more than what
+// that of its OU says, and that of a nearer OU more than that of one further up;
+// what none of them says is as the baseline section has it. The reason is
+// required: reports repeat it.
+type Override struct {
+	Account  string             `yaml:"account"` // number or name
+	OU       string             `yaml:"ou"`      // id, name or path; instead of account
+	Reason   string             `yaml:"reason"`
+	Baseline map[string]Control `yaml:"baseline"` // by control id
 }
 
 // SCP is the policies that protect the baseline.

@@ -67,6 +67,9 @@ var known = Known{
 		}
 		return nil
 	},
+	Once: func(id string, mode AlertMode) (bool, []string) {
+		return id == "alert-topic" && mode == Central, map[string][]string{"config-recorder": {"days"}}[id]
+	},
 }
 
 var sameConfig = cmp.Options{cmpopts.IgnoreUnexported(Control{}), cmpopts.EquateEmpty()}
@@ -96,6 +99,16 @@ func TestEverythingInTheFileIsRead(t *testing.T) {
 		Baseline: map[string]Control{
 			"config-recorder": {Enabled: true}, "config-delivery": {Enabled: true}, "config-change-alert": {Enabled: true},
 			"alert-topic": {Enabled: true}, "root-signin-alert": {Enabled: true},
+		},
+		Overrides: []Override{
+			{
+				OU: "Sandbox", Reason: "people try things out here, and are told by the sandbox's own guard",
+				Baseline: map[string]Control{"config-recorder": {Enabled: true}, "root-signin-alert": {}},
+			},
+			{
+				Account: "333333333333", Reason: "auditors want every change here",
+				Baseline: map[string]Control{"config-recorder": {Enabled: true}},
+			},
 		},
 		SCP: SCP{ProtectConfig: ProtectConfig{
 			Enabled: true, Attach: []string{"root"}, Strict: true,

@@ -157,7 +157,13 @@ func (c *Config) validate(v *checker) {
 		v.problem("security_account", "%s is not an account number; want 12 digits", quote(c.SecurityAccount))
 	}
 	c.Alerts.validate(v, "alerts")
-	c.validateBaseline(v)
+	v.controls("baseline", c.Baseline, nil)
+	for i := range c.Overrides {
+		if v.full() {
+			return
+		}
+		c.Overrides[i].validate(v, fmt.Sprintf("overrides[%d]", i), c)
+	}
 	c.SCP.ProtectConfig.validate(v, "scp.protect-config")
 	c.Rollout.validate(v, "rollout")
 	c.Journal.validate(v, "journal")
@@ -290,36 +296,91 @@ func (s *Slack) validate(v *checker, path string) {
 	}
 }
 
-// validateBaseline goes by the file and not by the map, for its order and for
-// the place of each key.
-func (c *Config) validateBaseline(v *checker) {
-	block, ok := lookup(v.root, "baseline")
+// controls checks a section of controls. It goes by the file and not by the map,
+// for its order and for the place of each key. above is the section that this one
+// changes; nil for the one that stands by itself.
+func (c *checker) controls(path string, controls, above map[string]Control) {
+	block, ok := lookup(c.root, path)
 	if !ok {
 		return
 	}
 	for k, val := range pairs(block) {
-		if v.full() {
+		if c.full() {
 			return
 		}
-		if v.bad[k] {
+		if c.bad[k] {
 			continue
 		}
 		id := k.Value
-		if v.known.Controls != nil && !slices.Contains(v.known.Controls, id) {
-			v.note(k, "%s", NotOneOf("control", id, v.known.Controls))
+		if c.known.Controls != nil && !slices.Contains(c.known.Controls, id) {
+			c.note(k, "%s", NotOneOf("control", id, c.known.Controls))
 			continue
 		}
-		control := c.Baseline[id]
-		if v.known.Settings == nil || control.node == nil {
+		control := controls[id]
+		if c.known.Settings == nil || control.node == nil {
 			continue
 		}
-		if settings := v.known.Settings(id); settings != nil {
-			v.settings(control, settings)
+		if settings := c.known.Settings(id); settings != nil {
+			c.settings(control, settings, above, id)
 			continue
 		}
 		for key := range pairs(val) {
-			if key.Value != enabledKey && !v.bad[key] {
-				v.note(key, "unknown key %s: %s has no settings; write true or false", quote(key.Value), id)
+			if key.Value != enabledKey && !c.bad[key] {
+				c.note(key, "unknown key %s: %s has no settings; write true or false", quote(key.Value), id)
+			}
+		}
+	}
+}
+
+// settings checks a control's block: by itself, or for what it changes of the block
+// above. What it leaves out may come from an override in between, so that is not
+// looked at here: whoever puts the layers together decodes them once more.
+func (c *checker) settings(control Control, into any, above map[string]Control, id string) {
+	if above == nil {
+		c.decoder.settings(control, into, func(string) bool { return true })
+		return
+	}
+	if base := above[id]; base.node != nil {
+		_ = base.Decode(into) // reported in its own place
+	}
+	c.decoder.settings(control, into, func(key string) bool {
+		_, says := lookup(control.node.value, key)
+		return key != "" && says
+	})
+}
+
+func (o *Override) validate(v *checker, path string, c *Config) {
+	v.accountOrOU(path, o.Account, o.OU)
+	v.required(path, "reason", o.Reason)
+	at := path + ".baseline"
+	switch {
+	case !v.says(at):
+		v.problem(at, "baseline is missing; say which controls are different here")
+	case len(o.Baseline) == 0:
+		v.problem(at, "baseline is empty; say which controls are different here")
+	}
+	v.controls(at, o.Baseline, c.Baseline)
+	v.once(at, c.Alerts.Mode)
+}
+
+// once reports what the organization has once and an override wants different.
+func (c *checker) once(path string, mode AlertMode) {
+	block, ok := lookup(c.root, path)
+	if !ok || c.known.Once == nil {
+		return
+	}
+	for k, val := range pairs(block) {
+		if c.bad[k] || !slices.Contains(c.known.Controls, k.Value) {
+			continue
+		}
+		whole, settings := c.known.Once(k.Value, mode)
+		if whole {
+			c.note(k, "%s is one for the whole organization and cannot differ here; say it in the baseline section", k.Value)
+			continue
+		}
+		for key := range pairs(val) {
+			if slices.Contains(settings, key.Value) && !c.bad[key] {
+				c.note(key, "%s of %s is one for the whole organization and cannot differ here; say it in the baseline section", key.Value, k.Value)
 			}
 		}
 	}
