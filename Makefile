@@ -84,7 +84,7 @@ rendered: build
 	@for mode in central local; do \
 		bin/orgguard render --all --config cmd/orgguard/testdata/render-$$mode.yaml --output-dir bin/templates/$$mode || exit 1; \
 	done
-	@for engine in github-actions gitlab; do \
+	@for engine in github-actions gitlab lambda stepfunctions; do \
 		bin/orgguard schedule render --quiet --for $$engine --output-dir bin/templates/schedule || exit 1; \
 	done
 	@files=`find bin/templates -name '*.yaml' -o -name '*.template.json'`; \

@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Job is an audit that is to run by itself.
@@ -26,6 +27,8 @@ type Job struct {
 	AuditRole string
 	// Actions are the IAM actions that an audit needs where it is called from.
 	Actions []string
+	// Emails are told when the job does not run any more, where AWS runs it.
+	Emails []string
 	// Host is the GitLab that runs the pipeline, e.g. "gitlab.com".
 	Host string
 	// Image is a container image with orgguard in it, for clusters.
@@ -77,6 +80,31 @@ func (j Job) Validate() error {
 
 // Cron is the job's schedule as a line of cron has it.
 func (j Job) Cron() string { return j.Every.Cron(j.Minute) }
+
+// SchedulerCron is the job's schedule as EventBridge Scheduler has it: with a year, a
+// question mark for the day that does not matter, and days of the week from 1, Sunday.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+func (j Job) SchedulerCron() string {
+	f := strings.Fields(j.Cron())
+	if f[4] == "1" { // Mondays
+		return fmt.Sprintf("cron(%s %s ? * 2 *)", f[0], f[1])
+	}
+	return fmt.Sprintf("cron(%s %s * * ? *)", f[0], f[1])
+}
+
+// Beat is how an alarm of CloudWatch looks back: so many periods of so many seconds.
+type Beat struct{ Period, Periods int }
+
+// Heartbeat looks back two intervals, and a week at most: CloudWatch does not look
+// further, and beyond a day in hours at least.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+func (j Job) Heartbeat() Beat {
+	back, period := min(2*j.Every.Duration(), 7*24*time.Hour), 5*time.Minute
+	if back > 2*time.Hour {
+		period = time.Hour
+	}
+	return Beat{int(period / time.Second), int(back / period)}
+}
 
 // Role is the ARN of the audit role in every account.
 func (j Job) Role() string {

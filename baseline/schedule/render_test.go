@@ -23,7 +23,7 @@ func job() Job {
 	return Job{
 		Name: "orgguard-audit", Every: Intervals[7], Minute: 17, Config: "/etc/orgguard/orgguard.yaml", Partition: "aws", Region: "ap-northeast-1",
 		AuditRole: "OrgGuardAudit", Actions: []string{"config:DescribeConfigurationRecorders", "organizations:ListAccounts"},
-		Host: "gitlab.com", Image: "registry.example.com/orgguard:1.2.3", Version: "v1.2.3",
+		Emails: []string{"security@example.com"}, Host: "gitlab.com", Image: "registry.example.com/orgguard:1.2.3", Version: "v1.2.3",
 	}
 }
 

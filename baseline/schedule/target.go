@@ -21,6 +21,7 @@ type Target struct {
 	// needs reports what the job lacks for this engine; nil where it lacks
 	// nothing.
 	needs func(Job) error
+	parts bool // it audits in parts
 }
 
 type file struct {
@@ -66,6 +67,15 @@ var Targets = []Target{
 		needs: wantsImage,
 		files: []file{{"{name}.k8s.yaml", "kubernetes.tmpl"}},
 	},
+	{
+		Name:  "lambda", // a function in the security account
+		files: []file{{"{name}-lambda.yaml", "lambda.tmpl"}},
+	},
+	{
+		Name:  "stepfunctions", // the same function for each part, and a state machine
+		parts: true,
+		files: []file{{"{name}-stepfunctions.yaml", "stepfunctions.tmpl"}},
+	},
 }
 
 // Names are the targets' names.
@@ -75,6 +85,12 @@ func Names() []string {
 		out[i] = t.Name
 	}
 	return out
+}
+
+// view is what a template sees.
+type view struct {
+	Job
+	Parts bool
 }
 
 // Render writes the files with which a target runs the job.
@@ -100,12 +116,12 @@ func (t Target) render(j Job) ([]File, error) {
 	for i, f := range t.files {
 		tmpl, err := template.New(f.from).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
 			"quote": quote,
-		}).ParseFS(templateFiles, "templates/policy.tmpl", "templates/"+f.from)
+		}).ParseFS(templateFiles, "templates/policy.tmpl", "templates/aws.tmpl", "templates/"+f.from)
 		if err != nil {
 			return nil, fmt.Errorf("template %s: %w", f.from, err)
 		}
 		var b bytes.Buffer
-		if err := tmpl.ExecuteTemplate(&b, f.from, j); err != nil {
+		if err := tmpl.ExecuteTemplate(&b, f.from, view{j, t.parts}); err != nil {
 			return nil, fmt.Errorf("template %s: %w", f.from, err)
 		}
 		out[i] = File{Name: strings.ReplaceAll(f.name, "{name}", j.Name), Text: b.Bytes()}

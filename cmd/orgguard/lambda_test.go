@@ -111,8 +111,8 @@ func asLambda(t *testing.T, env map[string]string, events ...string) []invocatio
 	case <-ctx.Done():
 		t.Fatalf("the function took too long\n%s", said.String())
 	}
-	stop() // as Lambda ends an environment
-	<-ended
+	stop()      // as Lambda ends an environment
+	_ = <-ended // killed
 	return api.events
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/orgguard/orgguard/baseline/schedule"
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
 )
 
 func newScheduleCommand(s streams) *cli.Command {
@@ -61,11 +62,21 @@ func runScheduleRender(ctx context.Context, s *session, o scheduleOptions) ([]re
 	if err != nil {
 		return nil, err
 	}
+	return s.renderSchedule(cfg, o)
+}
+
+// renderSchedule is runScheduleRender for a configuration.
+func (s *session) renderSchedule(cfg *spec.Config, o scheduleOptions) ([]rendered, error) {
 	s.cfg = cfg
 	rights, _ := grantFor("audit", cfg) // there is such a command
 	j := schedule.Job{
 		Name: o.name, Config: o.configPath, Region: cfg.HomeRegion, AuditRole: s.roleFor("audit"), Actions: rights.caller,
 		Image: o.image, Host: o.host, Version: version,
+	}
+	j.Emails = cfg.Alerts.Email
+	if slices.Contains([]string{"lambda", "stepfunctions"}, o.target) {
+		// The function looks at its own account with its own role.
+		j.Actions = join(rights.caller, rights.member)
 	}
 	if j.Region == "" {
 		j.Region = s.region
@@ -80,6 +91,7 @@ func runScheduleRender(ctx context.Context, s *session, o scheduleOptions) ([]re
 			j.Config = "orgguard.yaml"
 		}
 	}
+	var err error
 	if j.Every, err = schedule.ParseInterval(o.every); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,9 @@ func TestScheduledCommandsHaveTheFlagsOfAnAudit(t *testing.T) {
 	}
 	long := regexp.MustCompile(`--([a-z][a-z-]*)`)
 	for _, target := range schedule.Names() {
+		if target == "lambda" || target == "stepfunctions" {
+			continue // events begin what they run, not commands
+		}
 		files, err := schedule.Render(target, j)
 		if err != nil {
 			t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 )
 
 // machine is a definition in the Amazon States Language with JSONPath: Pass,
-// Task, Choice, Succeed and Fail states. Wait states pass at once; Parallel and
-// Map states, timeouts and retries are not modelled: what fails in a world
-// fails again.
+// Task, Choice, Map, Succeed and Fail states. Wait states pass at once, retries are
+// made at once, and the items of a Map one after the other; Parallel states and
+// timeouts are not modelled.
 //
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-amazon-states-language.html
 type machine struct {
@@ -37,12 +37,34 @@ type aslState struct {
 	ResultPath     json.RawMessage // a path; null drops the result
 	OutputPath     json.RawMessage
 	Credentials    any
+	Retry          []retrier
 	Catch          []catcher
 	Choices        []map[string]any
 	Default        string
 
 	Error, Cause, ErrorPath, CausePath string
 	QueryLanguage                      string
+
+	// Of a Map state.
+	ItemsPath                  string
+	ItemSelector               any
+	ItemProcessor              *processor
+	ToleratedFailurePercentage float64
+	ToleratedFailureCount      int
+}
+
+// processor is what a Map state does with each item.
+// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+type processor struct {
+	ProcessorConfig struct{ Mode, ExecutionType string }
+	StartAt         string
+	States          map[string]*aslState
+}
+
+// retrier is one entry of a Retry field.
+type retrier struct {
+	ErrorEquals []string
+	MaxAttempts *int // 3 when it is left out
 }
 
 // catcher is one entry of a Catch field.
@@ -62,7 +84,7 @@ func failed(name, format string, args ...any) *stateFailure {
 }
 
 // stateTypes says of each type whether the world runs it.
-var stateTypes = map[string]bool{"Pass": true, "Task": true, "Choice": true, "Succeed": true, "Fail": true, "Wait": true, "Parallel": false, "Map": false}
+var stateTypes = map[string]bool{"Pass": true, "Task": true, "Choice": true, "Succeed": true, "Fail": true, "Wait": true, "Map": true, "Parallel": false}
 
 // parseMachine reads a definition and checks that it holds together.
 func parseMachine(definition string) (*machine, error) {
@@ -76,54 +98,68 @@ func parseMachine(definition string) (*machine, error) {
 	fault := func(at, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("SCHEMA_VALIDATION_FAILED: %s at %s", fmt.Sprintf(format, args...), at))
 	}
-	if m.StartAt == "" || len(m.States) == 0 {
-		fault("/", "StartAt and States are required")
-	} else if m.States[m.StartAt] == nil {
-		fault("/StartAt", "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", m.StartAt)
+	var check func(root, start string, states map[string]*aslState)
+	check = func(root, start string, states map[string]*aslState) {
+		if start == "" || len(states) == 0 {
+			fault(root+"/", "StartAt and States are required")
+		} else if states[start] == nil {
+			fault(root+"/StartAt", "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", start)
+		}
+		for _, name := range sortedNames(states) {
+			s, at := states[name], root+"/States/"+name
+			if s == nil {
+				fault(at, "a state is an object")
+				continue
+			}
+			runs, known := stateTypes[s.Type]
+			switch {
+			case !known:
+				fault(at+"/Type", "%q is no type of state", s.Type)
+			case !runs:
+				fault(at+"/Type", "the sandbox does not run %s states", s.Type)
+			case s.QueryLanguage == "JSONata" || m.QueryLanguage == "JSONata":
+				fault(at, "the sandbox does not run JSONata, only JSONPath")
+			}
+			nexts := []string{s.Next, s.Default}
+			for _, c := range s.Catch {
+				nexts = append(nexts, c.Next)
+			}
+			for _, c := range s.Choices {
+				next, _ := c["Next"].(string)
+				nexts = append(nexts, next)
+				if next == "" {
+					fault(at+"/Choices", "a choice needs Next")
+				}
+			}
+			for _, next := range nexts {
+				if next != "" && states[next] == nil {
+					fault(at, "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", next)
+				}
+			}
+			if slices.Contains([]string{"Pass", "Task", "Wait", "Map"}, s.Type) && (s.Next == "") == !s.End {
+				fault(at, "either Next or End is required")
+			}
+			if s.Type == "Choice" && len(s.Choices) == 0 {
+				fault(at, "a Choice state needs Choices")
+			}
+			if s.Type == "Map" {
+				switch p := s.ItemProcessor; {
+				case p == nil:
+					fault(at, "a Map state needs an ItemProcessor")
+				case p.ProcessorConfig.Mode == "DISTRIBUTED" && p.ProcessorConfig.ExecutionType == "":
+					fault(at+"/ItemProcessor/ProcessorConfig", "a distributed Map needs an ExecutionType")
+				default:
+					check(at+"/ItemProcessor", p.StartAt, p.States)
+				}
+			}
+			if s.Type == "Task" {
+				if _, _, _, _, ok := arnParts(s.Resource); !ok {
+					fault(at+"/Resource", "%q is no ARN", s.Resource)
+				}
+			}
+		}
 	}
-	for _, name := range sortedNames(m.States) {
-		s, at := m.States[name], "/States/"+name
-		if s == nil {
-			fault(at, "a state is an object")
-			continue
-		}
-		runs, known := stateTypes[s.Type]
-		switch {
-		case !known:
-			fault(at+"/Type", "%q is no type of state", s.Type)
-		case !runs:
-			fault(at+"/Type", "the sandbox does not run %s states", s.Type)
-		case s.QueryLanguage == "JSONata" || m.QueryLanguage == "JSONata":
-			fault(at, "the sandbox does not run JSONata, only JSONPath")
-		}
-		nexts := []string{s.Next, s.Default}
-		for _, c := range s.Catch {
-			nexts = append(nexts, c.Next)
-		}
-		for _, c := range s.Choices {
-			next, _ := c["Next"].(string)
-			nexts = append(nexts, next)
-			if next == "" {
-				fault(at+"/Choices", "a choice needs Next")
-			}
-		}
-		for _, next := range nexts {
-			if next != "" && m.States[next] == nil {
-				fault(at, "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", next)
-			}
-		}
-		if slices.Contains([]string{"Pass", "Task", "Wait"}, s.Type) && (s.Next == "") == !s.End {
-			fault(at, "either Next or End is required")
-		}
-		if s.Type == "Choice" && len(s.Choices) == 0 {
-			fault(at, "a Choice state needs Choices")
-		}
-		if s.Type == "Task" {
-			if _, _, _, _, ok := arnParts(s.Resource); !ok {
-				fault(at+"/Resource", "%q is no ARN", s.Resource)
-			}
-		}
-	}
+	check("", m.StartAt, m.States)
 	return &m, errors.Join(errs...)
 }
 
@@ -154,44 +190,77 @@ func (c *call) run(m *stateMachine, name, arn, input string) (string, *stateFail
 		"Execution":    map[string]any{"Id": arn, "Input": data, "Name": name, "RoleArn": m.RoleARN, "StartTime": started},
 		"StateMachine": map[string]any{"Id": c.arn("states", "stateMachine:"+m.Name), "Name": m.Name},
 	}}
-	at := definition.StartAt
+	output, f := x.walk(definition.StartAt, data)
+	if f != nil {
+		return "", f
+	}
+	return encodeJSON(output), nil
+}
+
+// walk goes from state to state to the end.
+func (x *execution) walk(at string, data any) (any, *stateFailure) {
 	for range maxTransitions {
 		s := x.states[at]
-		x.context["State"] = map[string]any{"Name": at, "EnteredTime": started}
-		next, output, f := x.step(s, data)
+		next, output, f := x.attempt(at, s, data)
 		if f != nil {
 			caught := s.catches(f)
 			if caught == nil {
-				return "", f
+				return nil, f
 			}
 			report := map[string]any{"Error": f.name, "Cause": f.cause}
 			if output, f = putResult(caught.ResultPath, data, report); f != nil {
-				return "", f
+				return nil, f
 			}
 			next = caught.Next
 		}
 		if next == "" {
-			return encodeJSON(output), nil
+			return output, nil
 		}
 		at, data = next, output
 	}
-	return "", failed("States.Runtime", "The execution reached the maximum number of history events.")
+	return nil, failed("States.Runtime", "The execution reached the maximum number of history events.")
 }
 
-// catches finds the catcher of a failure. States.ALL does not catch what went
-// wrong with the machine itself.
+// attempt runs a state as often as its retriers say. The first one that an error
+// matches decides about it.
+func (x *execution) attempt(name string, s *aslState, data any) (next string, output any, f *stateFailure) {
+	tries := make([]int, len(s.Retry))
+	for {
+		x.context["State"] = map[string]any{"Name": name, "EnteredTime": x.c.now.UTC().Format(time.RFC3339)}
+		if next, output, f = x.step(s, data); f == nil {
+			return next, output, nil
+		}
+		i := slices.IndexFunc(s.Retry, func(r retrier) bool { return s.matches(r.ErrorEquals, f) })
+		if i < 0 {
+			return "", nil, f
+		}
+		most := 3
+		if s.Retry[i].MaxAttempts != nil {
+			most = *s.Retry[i].MaxAttempts
+		}
+		if tries[i]++; tries[i] > most {
+			return "", nil, f
+		}
+	}
+}
+
+// catches finds the catcher of a failure.
 func (s *aslState) catches(f *stateFailure) *catcher {
 	for i, c := range s.Catch {
-		for _, name := range c.ErrorEquals {
-			switch {
-			case name == f.name,
-				name == "States.ALL" && f.name != "States.Runtime",
-				name == "States.TaskFailed" && s.Type == "Task" && !strings.HasPrefix(f.name, "States."):
-				return &s.Catch[i]
-			}
+		if s.matches(c.ErrorEquals, f) {
+			return &s.Catch[i]
 		}
 	}
 	return nil
+}
+
+// matches says whether a failure is one of the names. States.ALL is not what went
+// wrong with the machine itself.
+func (s *aslState) matches(names []string, f *stateFailure) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return name == f.name || name == "States.ALL" && f.name != "States.Runtime" ||
+			name == "States.TaskFailed" && s.Type == "Task" && !strings.HasPrefix(f.name, "States.")
+	})
 }
 
 // step runs one state. next is "" at the end of the execution.
@@ -217,6 +286,10 @@ func (x *execution) step(s *aslState, raw any) (next string, output any, f *stat
 	}
 	result := effective
 	switch {
+	case s.Type == "Map":
+		if result, f = x.eachItem(s, input); f != nil {
+			return "", nil, f
+		}
 	case s.Type == "Task":
 		if result, f = x.task(s, input, effective); f != nil {
 			return "", nil, f

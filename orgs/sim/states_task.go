@@ -67,6 +67,7 @@ func sent(v any) any {
 // its partition.
 // https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 var taskCalls = map[string]taskCall{
+	"lambda:invoke":                         {"Lambda", invokeFunction},
 	"sns:publish":                           integration[sns.PublishInput]("SNS", "SNS", "Publish", "Message"),
 	"sqs:sendMessage":                       integration[sqs.SendMessageInput]("SQS", "SQS", "SendMessage", "MessageBody"),
 	"aws-sdk:sns:publish":                   integration[sns.PublishInput]("Sns", "SNS", "Publish"),

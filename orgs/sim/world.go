@@ -21,6 +21,7 @@ type World struct {
 	sessions   map[string]session        // by access key id; never saved
 	evaluators map[string]*scp.Evaluator // by account id; dropped when the organization changes
 	identity   map[string]*scp.Evaluator // by identity-policy digest
+	functions  map[string]Function       // by ARN; never saved
 	faults     Faults
 	timing     Timing
 	now        func() time.Time
