@@ -75,6 +75,7 @@ var controls = []Control{
 	complianceAlert,
 	sshRestricted,
 	defaultSGClosed,
+	adminRoles,
 	s3PublicAccess,
 	ebsEncryption,
 	imdsV2,

@@ -105,6 +105,7 @@ func init() {
 		"AWS::S3::Bucket":                       bucketKind,
 		"AWS::S3::BucketPolicy":                 bucketPolicyKind,
 		"AWS::IAM::Role":                        roleKind,
+		"AWS::IAM::ManagedPolicy":               policyKind,
 		"AWS::KMS::Key":                         keyKind,
 		"AWS::KMS::Alias":                       aliasKind,
 		"AWS::StepFunctions::StateMachine":      stateMachineKind,

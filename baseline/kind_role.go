@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -20,6 +21,9 @@ type roleState struct {
 	Inline  map[string]string // documents of the policies the template names, by name
 	Others  []string          // names of further inline policies
 	Managed []string          // ARNs
+	// Boundary is the ARN of the permissions boundary; "" is none.
+	Boundary string
+	Session  int // seconds
 }
 
 var roleKind = kind{
@@ -54,7 +58,10 @@ func observeRole(ctx context.Context, s site, r Resource) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get role %s: %w", *name, err)
 	}
-	st := roleState{Trust: decodeDocument(aws.ToString(out.Role.AssumeRolePolicyDocument)), Inline: map[string]string{}}
+	st := roleState{Trust: decodeDocument(aws.ToString(out.Role.AssumeRolePolicyDocument)), Inline: map[string]string{}, Session: int(aws.ToInt32(out.Role.MaxSessionDuration))}
+	if b := out.Role.PermissionsBoundary; b != nil {
+		st.Boundary = aws.ToString(b.PermissionsBoundaryArn)
+	}
 	if st.Managed, err = s.attachedTo(ctx, name); err != nil {
 		return nil, err
 	}
@@ -130,6 +137,12 @@ func compareRole(r Resource, state any) []Mismatch {
 	var out []Mismatch
 	if want := r.Props["AssumeRolePolicyDocument"]; !sameJSON(want, st.Trust) {
 		out = append(out, Mismatch{Reason: "the role's trust policy differs", Expected: want, Actual: fromJSON(st.Trust)})
+	}
+	if want := r.str("PermissionsBoundary"); want != "" && want != st.Boundary {
+		out = append(out, Mismatch{Reason: "the role has not the permissions boundary " + policyName(want), Expected: want, Actual: cmp.Or(st.Boundary, "none")})
+	}
+	if want := r.number("MaxSessionDuration"); want > 0 && want != st.Session {
+		out = append(out, Mismatch{Reason: "the role's sessions last longer or shorter", Expected: want, Actual: st.Session})
 	}
 	inline := r.inlinePolicies()
 	for _, name := range sortedKeys(inline) {
@@ -213,6 +226,10 @@ func putRole(ctx context.Context, s site, r Resource, state any) error {
 		if d := r.str("Description"); d != "" {
 			in.Description = aws.String(d)
 		}
+		if boundary := r.str("PermissionsBoundary"); boundary != "" {
+			in.PermissionsBoundary = aws.String(boundary)
+		}
+		in.MaxSessionDuration = small(r.number("MaxSessionDuration"))
 		_, err := s.IAM.CreateRole(ctx, in, s.at.IAM)
 		if err == nil {
 			return nil
@@ -224,6 +241,27 @@ func putRole(ctx context.Context, s site, r Resource, state any) error {
 	_, err := s.IAM.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: name, PolicyDocument: trust}, s.at.IAM)
 	if err != nil {
 		return fmt.Errorf("update trust policy of role %s: %w", *name, err)
+	}
+	return limitRole(ctx, s, r, state)
+}
+
+// limitRole gives a role that is there the template's permissions boundary and
+// length of sessions.
+func limitRole(ctx context.Context, s site, r Resource, state any) error {
+	st, _ := state.(roleState)
+	name := aws.String(r.str("RoleName"))
+	if boundary := r.str("PermissionsBoundary"); boundary != "" && boundary != st.Boundary {
+		_, err := s.IAM.PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{RoleName: name, PermissionsBoundary: aws.String(boundary)}, s.at.IAM)
+		if err != nil {
+			return fmt.Errorf("put the permissions boundary of role %s: %w", *name, err)
+		}
+	}
+	if session := r.number("MaxSessionDuration"); session > 0 && session != st.Session {
+		// A description that is left out is taken away.
+		_, err := s.IAM.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: name, MaxSessionDuration: small(session), Description: aws.String(r.str("Description"))}, s.at.IAM)
+		if err != nil {
+			return fmt.Errorf("update role %s: %w", *name, err)
+		}
 	}
 	return nil
 }

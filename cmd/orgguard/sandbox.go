@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/smithy-go"
@@ -160,7 +162,10 @@ func sandboxShow(s streams) *cli.Command {
 
 // tamperings are what `sandbox tamper` can do, as somebody who may: the access
 // role, which is exempt from the SCP, or the management account.
-var tamperings = []string{"recorder-stopped", "rule-disabled", "scp-detached"}
+var tamperings = []string{"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed"}
+
+// inNoRegion are the tamperings with what has no Region.
+var inNoRegion = []string{"boundary-removed"}
 
 func sandboxTamper(s streams) *cli.Command {
 	return &cli.Command{
@@ -178,7 +183,9 @@ func sandboxTamper(s streams) *cli.Command {
 				return usage("unknown --what %q; there are %s", what, strings.Join(tamperings, ", "))
 			case what == "scp-detached" && c.String("ou") == "":
 				return usage("--what %s needs --ou", what)
-			case what != "scp-detached" && (c.String("account") == "" || c.String("region") == ""):
+			case slices.Contains(inNoRegion, what) && c.String("account") == "":
+				return usage("--what %s needs --account", what)
+			case what != "scp-detached" && !slices.Contains(inNoRegion, what) && (c.String("account") == "" || c.String("region") == ""):
 				return usage("--what %s needs --account and --region", what)
 			}
 			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
@@ -189,11 +196,15 @@ func sandboxTamper(s streams) *cli.Command {
 				if err != nil {
 					return badInput(err)
 				}
-				if err := knownRegion(org, c.String("region")); err != nil {
+				region := cmp.Or(c.String("region"), org.Partition.GlobalRegion)
+				if err := knownRegion(org, region); err != nil {
 					return err
 				}
-				cfg := w.Config(c.String("region"), w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator"))
+				cfg := w.Config(region, w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator"))
 				switch c.String("what") {
+				case "boundary-removed":
+					_, err := iam.NewFromConfig(cfg).DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: aws.String("orgguard-SysAdmin")})
+					return told(s, err, "removed the boundary of role orgguard-SysAdmin in %s (%s)", a.ID, a.Name)
 				case "recorder-stopped":
 					client := configservice.NewFromConfig(cfg)
 					out, err := client.DescribeConfigurationRecorders(ctx, &configservice.DescribeConfigurationRecordersInput{})

@@ -246,8 +246,9 @@ func (w *World) layerEvaluator(policies []identityPolicy) (*scp.Evaluator, error
 const noAccount = "000000000000"
 
 // requestContext is the request context: the keys AWS fills in for every
-// request. Keys of single services and tags of resources and requests are not
-// there; a policy that asks for them finds them missing.
+// request, and iam:PermissionsBoundary. Other keys of single services and tags of
+// resources and requests are not there; a policy that asks for them finds them
+// missing.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 func (w *World) requestContext(c *call, resource string) map[string][]string {
@@ -276,6 +277,9 @@ func (w *World) requestContext(c *call, resource string) map[string][]string {
 	if c.keyVia != "" {
 		ctx["kms:ViaService"] = []string{c.keyVia}
 		ctx["kms:CallerAccount"] = []string{c.caller.Account}
+	}
+	if c.boundary != "" {
+		ctx["iam:PermissionsBoundary"] = []string{c.boundary}
 	}
 	w.principalContext(c.caller, ctx)
 	if account := arnAccount(resource); account != "" {

@@ -24,6 +24,8 @@ type call struct {
 	// keyVia is the service that uses a KMS key for the caller, as
 	// kms:ViaService gives it, e.g. "sns.us-east-1.amazonaws.com".
 	keyVia string
+	// boundary is what iam:PermissionsBoundary says; "" when it is not there.
+	boundary string
 }
 
 // account is the account whose resources the call acts on.
@@ -69,6 +71,7 @@ func (w *World) invoke(c *call, in any) (any, error) {
 	if o.resource != nil {
 		resource = o.resource(c, in)
 	}
+	c.boundary = c.boundaryKey(in)
 	err := w.authorize(c, action, resource)
 	var out any
 	if err == nil {

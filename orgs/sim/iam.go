@@ -104,6 +104,37 @@ func roleResource(c *call, name *string) string {
 	return newRoleARN(c, nil, name)
 }
 
+// boundaryKey is the value of iam:PermissionsBoundary: the boundary that a role is
+// to have, or that of the role whose policies are changed. Other actions do not have
+// the key.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+func (c *call) boundaryKey(in any) string {
+	of := func(name *string) string {
+		if r := c.account().IAM.Roles[aws.ToString(name)]; r != nil {
+			return r.Boundary
+		}
+		return ""
+	}
+	switch in := in.(type) {
+	case *iam.CreateRoleInput:
+		return aws.ToString(in.PermissionsBoundary)
+	case *iam.PutRolePermissionsBoundaryInput:
+		return aws.ToString(in.PermissionsBoundary)
+	case *iam.DeleteRolePermissionsBoundaryInput:
+		return of(in.RoleName)
+	case *iam.AttachRolePolicyInput:
+		return of(in.RoleName)
+	case *iam.DetachRolePolicyInput:
+		return of(in.RoleName)
+	case *iam.PutRolePolicyInput:
+		return of(in.RoleName)
+	case *iam.DeleteRolePolicyInput:
+		return of(in.RoleName)
+	}
+	return ""
+}
+
 // iamPath is a path with its default.
 func iamPath(path *string) string {
 	if p := aws.ToString(path); p != "" {
