@@ -75,6 +75,7 @@ var controls = []Control{
 	complianceAlert,
 	sshRestricted,
 	defaultSGClosed,
+	detectiveGuardrails,
 	adminRoles,
 	s3PublicAccess,
 	ebsEncryption,

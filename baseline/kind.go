@@ -93,6 +93,7 @@ func init() {
 		"AWS::Config::ConfigurationRecorder":    recorderKind,
 		"AWS::Config::DeliveryChannel":          channelKind,
 		"AWS::Config::ConfigRule":               configRuleKind,
+		"AWS::Config::ConformancePack":          packKind,
 		"AWS::Config::RemediationConfiguration": remediationKind,
 		"AWS::Events::Rule":                     ruleKind,
 		"AWS::Events::EventBus":                 busKind,
@@ -125,7 +126,7 @@ func notFound(err error) bool {
 	switch orgs.Code(err) {
 	case "ResourceNotFoundException", "NotFoundException", "NotFound", "NoSuchEntity", "NoSuchEntityException", "NoSuchBucket", "NoSuchBucketPolicy",
 		"NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
-		"NoSuchConfigurationRecorderException", "NoSuchConfigRuleException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",
+		"NoSuchConfigurationRecorderException", "NoSuchConfigRuleException", "NoSuchConformancePackException", "NoSuchDeliveryChannelException", "QueueDoesNotExist",
 		"AWS.SimpleQueueService.NonExistentQueue", "InvalidSubnetID.NotFound", "InvalidInternetGatewayID.NotFound", "InvalidVpcID.NotFound", "Gateway.NotAttached", "StateMachineDoesNotExist", "StackSetNotFoundException":
 		return true
 	}

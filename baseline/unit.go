@@ -56,6 +56,7 @@ var units = []unit{
 	{ID: "alerts", Stack: "orgguard-alerts", Description: "orgguard: alert rules", place: everyRegion, stage: plan.Baseline, after: []string{"roles", "topic"}},
 	{ID: "signin", Stack: "orgguard-signin", Description: "orgguard: alert rules on events of the global Region", place: globalOfEach, stage: plan.Baseline, after: []string{"roles", "topic"}},
 	{ID: "rules", Stack: "orgguard-rules", Description: "orgguard: AWS Config rules", place: everyRegion, stage: plan.Rules, after: []string{"roles", "recorder"}},
+	{ID: "guardrails", Stack: "orgguard-guardrails", Description: "orgguard: Control Tower's detective guardrails", place: everyRegion, stage: plan.Rules, after: []string{"recorder"}},
 	{ID: "admins", Stack: "orgguard-admin-roles", Description: "orgguard: roles for people who administer the account, and their boundary", place: homeOfEach, stage: plan.Baseline},
 	{ID: "account", Description: "orgguard: settings of the account", place: homeOfEach, stage: plan.Repairs, direct: true},
 	{ID: "region", Description: "orgguard: settings of the account in a Region", place: everyRegion, stage: plan.Repairs, direct: true},

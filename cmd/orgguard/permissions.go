@@ -198,7 +198,7 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 		return g, true
 	}
 	actions, writes := baseline.Actions(cfg)
-	if command == "rollout" {
+	if command == "rollout" || command == "undo" || command == "teardown" {
 		actions = append(actions, writes...)
 	}
 	if command == "plan" && len(cfg.Overrides) > 0 {

@@ -162,7 +162,7 @@ func sandboxShow(s streams) *cli.Command {
 
 // tamperings are what `sandbox tamper` can do, as somebody who may: the access
 // role, which is exempt from the SCP, or the management account.
-var tamperings = []string{"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed"}
+var tamperings = []string{"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted"}
 
 // inNoRegion are the tamperings with what has no Region.
 var inNoRegion = []string{"boundary-removed"}
@@ -216,6 +216,9 @@ func sandboxTamper(s streams) *cli.Command {
 					}
 					_, err = client.StopConfigurationRecorder(ctx, &configservice.StopConfigurationRecorderInput{ConfigurationRecorderName: out.ConfigurationRecorders[0].Name})
 					return told(s, err, "stopped recorder %s in %s (%s), %s", aws.ToString(out.ConfigurationRecorders[0].Name), a.ID, a.Name, cfg.Region)
+				case "guardrails-deleted":
+					_, err := configservice.NewFromConfig(cfg).DeleteConformancePack(ctx, &configservice.DeleteConformancePackInput{ConformancePackName: aws.String("orgguard-guardrails")})
+					return told(s, err, "deleted conformance pack orgguard-guardrails in %s (%s), %s", a.ID, a.Name, cfg.Region)
 				case "rule-disabled":
 					_, err := eventbridge.NewFromConfig(cfg).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("orgguard-config-change")})
 					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)

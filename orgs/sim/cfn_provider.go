@@ -40,6 +40,7 @@ var resourceTypes = map[string]resourceType{
 	"AWS::CloudFormation::WaitConditionHandle": waitConditionHandle,
 	"AWS::Config::ConfigRule":                  cfnConfigRule,
 	"AWS::Config::ConfigurationRecorder":       cfnRecorder,
+	"AWS::Config::ConformancePack":             cfnConformancePack,
 	"AWS::Config::DeliveryChannel":             cfnChannel,
 	"AWS::Config::RemediationConfiguration":    cfnRemediation,
 	"AWS::Events::EventBus":                    cfnEventBus,

@@ -23,6 +23,8 @@ type configState struct {
 	// Rules and Remediations are by the name of the rule.
 	Rules        map[string]*configRule                     `json:"rules,omitempty"`
 	Remediations map[string]*types.RemediationConfiguration `json:"remediations,omitempty"`
+	// Packs are conformance packs by name.
+	Packs map[string]*conformancePack `json:"packs,omitempty"`
 
 	// Aggregators are those of the account × Region, by name.
 	Aggregators map[string]*configAggregator `json:"aggregators,omitempty"`
@@ -103,8 +105,19 @@ var configOps = map[string]operation{
 	"DeleteConfigRule": on(op(write, deleteConfigRule), func(c *call, in *configservice.DeleteConfigRuleInput) string {
 		return configRuleARN(c, aws.ToString(in.ConfigRuleName))
 	}),
-	"StartConfigRulesEvaluation":        op(write, startConfigRulesEvaluation),
-	"GetComplianceDetailsByConfigRule":  op(read, getComplianceDetails),
+	"StartConfigRulesEvaluation":       op(write, startConfigRulesEvaluation),
+	"GetComplianceDetailsByConfigRule": op(read, getComplianceDetails),
+	"PutConformancePack": on(op(write, putConformancePack), func(c *call, in *configservice.PutConformancePackInput) string {
+		return packARN(c, aws.ToString(in.ConformancePackName))
+	}),
+	"DescribeConformancePacks":      op(read, describePacks),
+	"DescribeConformancePackStatus": op(read, describePackStatus),
+	"DescribeConformancePackCompliance": on(op(read, describePackCompliance), func(c *call, in *configservice.DescribeConformancePackComplianceInput) string {
+		return packARN(c, aws.ToString(in.ConformancePackName))
+	}),
+	"DeleteConformancePack": on(op(write, deleteConformancePack), func(c *call, in *configservice.DeleteConformancePackInput) string {
+		return packARN(c, aws.ToString(in.ConformancePackName))
+	}),
 	"PutRemediationConfigurations":      op(write, putRemediations),
 	"DescribeRemediationConfigurations": op(read, describeRemediations),
 	"DeleteRemediationConfiguration":    op(write, deleteRemediation),

@@ -74,6 +74,9 @@ func putConfigRule(c *call, in *configservice.PutConfigRuleInput) (*configservic
 		return nil, invalidRule("The sourceIdentifier %s is invalid. Please refer to the documentation for a list of valid sourceIdentifiers that can be used when AWS is the Owner.", *want.Source.SourceIdentifier)
 	}
 	r := s.Rules[name]
+	if err := r.ofAPack(c); err != nil {
+		return nil, err
+	}
 	if r == nil {
 		if len(s.Rules) >= maxConfigRules {
 			return nil, apiError("MaxNumberOfConfigRulesExceededException", "Failed to put the config rule '%s' because the maximum number of config rules: %d is reached.", name, maxConfigRules)
@@ -126,6 +129,9 @@ func deleteConfigRule(c *call, in *configservice.DeleteConfigRuleInput) (*config
 		return nil, noSuchRule(name)
 	case s.Remediations[name] != nil:
 		return nil, apiError("ResourceInUseException", "The rule '%s' has a remediation action associated with it. Delete the remediation action before deleting the rule.", name)
+	}
+	if err := s.Rules[name].ofAPack(c); err != nil {
+		return nil, err
 	}
 	delete(s.Rules, name)
 	return &configservice.DeleteConfigRuleOutput{}, nil
