@@ -172,7 +172,7 @@ func TestTemplatesUseOnlyPropertiesThatKindsLookAt(t *testing.T) {
 		"AWS::SQS::QueuePolicy":            "Queues PolicyDocument",
 		"AWS::S3::Bucket":                  "BucketName BucketEncryption VersioningConfiguration OwnershipControls PublicAccessBlockConfiguration [Tags]",
 		"AWS::S3::BucketPolicy":            "Bucket PolicyDocument",
-		"AWS::IAM::Role":                   "RoleName AssumeRolePolicyDocument ManagedPolicyArns Policies [Description] [Tags]",
+		"AWS::IAM::Role":                   "RoleName AssumeRolePolicyDocument ManagedPolicyArns MaxSessionDuration PermissionsBoundary Policies [Description] [Tags]",
 		"AWS::KMS::Key":                    "KeyPolicy EnableKeyRotation [Description] [Tags]",
 		"AWS::KMS::Alias":                  "AliasName TargetKeyId",
 		"AWS::StepFunctions::StateMachine": "StateMachineName StateMachineType RoleArn DefinitionString [Tags]",
