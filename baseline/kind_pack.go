@@ -142,7 +142,7 @@ func comparePack(r Resource, state any) []Mismatch {
 	if err != nil {
 		return []Mismatch{{Reason: err.Error(), Expected: "a pack's template", Actual: st}}
 	}
-	name := func(rules []packRule, other []packRule) (out []string) {
+	name := func(rules, other []packRule) (out []string) {
 		for _, x := range rules {
 			if !slices.ContainsFunc(other, func(y packRule) bool { return compact(x) == compact(y) }) {
 				out = append(out, x.Identifier)

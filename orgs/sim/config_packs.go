@@ -1,10 +1,10 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -133,7 +133,7 @@ func packRules(body string) ([]*types.ConfigRule, error) {
 		out = append(out, rule)
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("the template has no rules")
+		return nil, errors.New("the template has no rules")
 	}
 	return out, nil
 }
@@ -234,7 +234,7 @@ func (r *configRule) ofAPack(c *call) error {
 	if r == nil || aws.ToString(r.Rule.CreatedBy) != conformsService || c.caller.Type == principalService {
 		return nil
 	}
-	return apiError("AccessDeniedException", "The rule '%s' is a service-linked rule of a conformance pack. Change the conformance pack instead.", strings.TrimSpace(aws.ToString(r.Rule.ConfigRuleName)))
+	return apiError("AccessDeniedException", "The rule '%s' is a service-linked rule of a conformance pack. Change the conformance pack instead.", aws.ToString(r.Rule.ConfigRuleName))
 }
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html
