@@ -58,7 +58,7 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 	}
 	var g errgroup.Group
 	g.Go(func() error {
-		asked := b.LoadStackSets(ctx, pool, f)
+		asked := b.auditStackSets(ctx, pool, f)
 		if f.DetectDrift {
 			b.DetectDrift(ctx, pool, asked)
 		}
@@ -78,6 +78,9 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 			if loaded {
 				take(found)
 			} else {
+				for i := range found {
+					found[i].slim(all)
+				}
 				waiting = append(waiting, found)
 			}
 		})
@@ -92,6 +95,20 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 	out.DriftNote = sets.DriftNote()
 	finding.Sort(out.Findings)
 	return out, nil
+}
+
+// slim drops what no finding needs of a resource that is in sync, for as long as it
+// waits. named keeps its name.
+func (in *Inspection) slim(named bool) {
+	if in.Err != nil || len(in.Mismatches) > 0 {
+		return
+	}
+	in.State = nil
+	props := in.Resource.Props
+	in.Resource.Props = nil
+	if k := kinds[in.Resource.Type]; named && props[k.nameProp] != nil {
+		in.Resource.Props = map[string]any{k.nameProp: props[k.nameProp]}
+	}
 }
 
 // Findings turns what was inspected into findings. sets is what CloudFormation
@@ -220,7 +237,7 @@ func (b *Baseline) disagreements(inspected []Inspection, sets StackSets) []findi
 		if !clean[k] || status == "" || status == "CURRENT" {
 			continue
 		}
-		inst := sets[in.unit.ID].Instances[instanceKey(in.Account.ID, in.Region)]
+		inst, _ := sets[in.unit.ID].instance(in.Account.ID, in.Region)
 		out = append(out, finding.Finding{
 			Account: string(in.Account.ID), AccountName: in.Account.Name, OUPath: in.Account.OUPath,
 			Region: in.Region, Control: in.Resource.Control, Severity: finding.Low, Status: finding.Drift,

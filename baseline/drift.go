@@ -39,7 +39,7 @@ func (b *Baseline) DetectDrift(ctx context.Context, pool *access.Pool, sets Stac
 	c := b.cloud(pool)
 	var units []*composed
 	for _, u := range b.units {
-		if s := sets[u.ID]; s != nil && s.Exists && len(s.Instances) > 0 {
+		if s := sets[u.ID]; s != nil && s.Exists && !s.empty() {
 			units = append(units, u)
 		}
 	}
@@ -163,7 +163,7 @@ func (s StackSets) drifted(in Inspection) string {
 		return ""
 	}
 	key := instanceKey(in.Account.ID, in.Region)
-	if _, ok := s[in.unit.ID].Instances[key]; !ok {
+	if _, ok := s[in.unit.ID].instance(in.Account.ID, in.Region); !ok {
 		return ""
 	}
 	if slices.Contains(unchecked, in.Resource.Type) {

@@ -99,34 +99,54 @@ var vpcParts = []struct {
 	list func(context.Context, site, *defaultVPC) error
 }{
 	{"subnets", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeSubnetsPaginator(s.EC2, &ec2.DescribeSubnetsInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeSubnetsOutput) *string {
+		in := &ec2.DescribeSubnetsInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeSubnets(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, n := range o.Subnets {
 				if !aws.ToBool(n.DefaultForAz) {
 					d.used("subnet", aws.ToString(n.SubnetId))
 				}
 				d.Subnets = append(d.Subnets, vpcSubnet{ID: aws.ToString(n.SubnetId), Zone: aws.ToString(n.AvailabilityZone), CIDR: aws.ToString(n.CidrBlock)})
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"internet gateways", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeInternetGatewaysPaginator(s.EC2, &ec2.DescribeInternetGatewaysInput{Filters: filter("attachment.vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeInternetGatewaysOutput) *string {
+		in := &ec2.DescribeInternetGatewaysInput{Filters: filter("attachment.vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeInternetGateways(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, g := range o.InternetGateways {
 				d.Gateways = append(d.Gateways, aws.ToString(g.InternetGatewayId))
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"interfaces", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeNetworkInterfacesPaginator(s.EC2, &ec2.DescribeNetworkInterfacesInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeNetworkInterfacesOutput) *string {
+		in := &ec2.DescribeNetworkInterfacesInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeNetworkInterfaces(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, n := range o.NetworkInterfaces {
 				d.used("interface", aws.ToString(n.NetworkInterfaceId))
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"instances", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeInstancesPaginator(s.EC2, &ec2.DescribeInstancesInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeInstancesOutput) *string {
+		in := &ec2.DescribeInstancesInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeInstances(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, r := range o.Reservations {
 				for _, i := range r.Instances {
 					if i.State == nil || i.State.Name != types.InstanceStateNameTerminated {
@@ -134,26 +154,36 @@ var vpcParts = []struct {
 					}
 				}
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"endpoints", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeVpcEndpointsPaginator(s.EC2, &ec2.DescribeVpcEndpointsInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeVpcEndpointsOutput) *string {
+		in := &ec2.DescribeVpcEndpointsInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeVpcEndpoints(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, e := range o.VpcEndpoints {
 				d.used("endpoint", aws.ToString(e.VpcEndpointId))
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"peering connections", func(ctx context.Context, s site, d *defaultVPC) error {
 		for _, side := range []string{"requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id"} {
-			err := eachPage(ctx, ec2.NewDescribeVpcPeeringConnectionsPaginator(s.EC2, &ec2.DescribeVpcPeeringConnectionsInput{Filters: filter(side, d.ID)}).NextPage, s, func(o *ec2.DescribeVpcPeeringConnectionsOutput) *string {
+			in := &ec2.DescribeVpcPeeringConnectionsInput{Filters: filter(side, d.ID)}
+			err := eachPage(&in.NextToken, func() (*string, error) {
+				o, err := s.EC2.DescribeVpcPeeringConnections(ctx, in, s.at.EC2)
+				if err != nil {
+					return nil, err
+				}
 				for _, p := range o.VpcPeeringConnections {
 					if gone := []types.VpcPeeringConnectionStateReasonCode{"deleted", "rejected", "expired", "failed"}; p.Status == nil || !slices.Contains(gone, p.Status.Code) {
 						d.used("peering connection", aws.ToString(p.VpcPeeringConnectionId))
 					}
 				}
-				return o.NextToken
+				return o.NextToken, nil
 			})
 			if err != nil {
 				return err
@@ -162,34 +192,49 @@ var vpcParts = []struct {
 		return nil
 	}},
 	{"route tables", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeRouteTablesPaginator(s.EC2, &ec2.DescribeRouteTablesInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeRouteTablesOutput) *string {
+		in := &ec2.DescribeRouteTablesInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeRouteTables(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, t := range o.RouteTables {
 				main := slices.ContainsFunc(t.Associations, func(a types.RouteTableAssociation) bool { return aws.ToBool(a.Main) })
 				if !main {
 					d.used("route table", aws.ToString(t.RouteTableId))
 				}
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"network ACLs", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeNetworkAclsPaginator(s.EC2, &ec2.DescribeNetworkAclsInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeNetworkAclsOutput) *string {
+		in := &ec2.DescribeNetworkAclsInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeNetworkAcls(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, a := range o.NetworkAcls {
 				if !aws.ToBool(a.IsDefault) {
 					d.used("network ACL", aws.ToString(a.NetworkAclId))
 				}
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"security groups", func(ctx context.Context, s site, d *defaultVPC) error {
-		return eachPage(ctx, ec2.NewDescribeSecurityGroupsPaginator(s.EC2, &ec2.DescribeSecurityGroupsInput{Filters: filter("vpc-id", d.ID)}).NextPage, s, func(o *ec2.DescribeSecurityGroupsOutput) *string {
+		in := &ec2.DescribeSecurityGroupsInput{Filters: filter("vpc-id", d.ID)}
+		return eachPage(&in.NextToken, func() (*string, error) {
+			o, err := s.EC2.DescribeSecurityGroups(ctx, in, s.at.EC2)
+			if err != nil {
+				return nil, err
+			}
 			for _, g := range o.SecurityGroups {
 				if aws.ToString(g.GroupName) != "default" {
 					d.used("security group", aws.ToString(g.GroupId))
 				}
 			}
-			return o.NextToken
+			return o.NextToken, nil
 		})
 	}},
 	{"VPN gateways", func(ctx context.Context, s site, d *defaultVPC) error {
@@ -208,17 +253,15 @@ var vpcParts = []struct {
 	}},
 }
 
-// eachPage reads a listing of EC2 to its end. see takes a page and returns its
-// token.
-func eachPage[O any](ctx context.Context, next func(context.Context, ...func(*ec2.Options)) (*O, error), s site, see func(*O) *string) error {
+// eachPage reads a listing of EC2 to its end: next reads a page and returns the
+// token of the one after it.
+func eachPage(token **string, next func() (*string, error)) error {
 	for {
-		page, err := next(ctx, s.at.EC2)
-		if err != nil {
+		after, err := next()
+		if err != nil || aws.ToString(after) == "" {
 			return err
 		}
-		if token := see(page); aws.ToString(token) == "" {
-			return nil
-		}
+		*token = after
 	}
 }
 

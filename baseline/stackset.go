@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,10 +25,40 @@ type StackSet struct {
 	Ours      bool // has the tag of what orgguard makes
 	Body      string
 	Params    map[string]string
-	Instances map[string]Instance // by instanceKey
+	Instances map[string]Instance // by instanceKey; in an audit without those of settled
 	Drift     *Drift              // what drift detection says; nil when nobody asked it
 	Err       error               // why it could not be read
+
+	// settled are the instances of which there is nothing to say: CURRENT, and
+	// nothing failed. Only an audit puts them here: there are as many as there
+	// are accounts × Regions.
+	settled map[settledKey]struct{}
 }
+
+// settledKey is an account × Region in sixteen bytes and a pointer.
+type settledKey struct {
+	account uint64
+	region  string
+}
+
+func settledKeyOf(id orgs.AccountID, region string) (settledKey, bool) {
+	n, err := strconv.ParseUint(string(id), 10, 64)
+	return settledKey{n, region}, err == nil
+}
+
+// instance is what CloudFormation says of the instance in an account × Region.
+func (s *StackSet) instance(id orgs.AccountID, region string) (Instance, bool) {
+	if k, ok := settledKeyOf(id, region); ok {
+		if _, ok := s.settled[k]; ok {
+			return Instance{Account: id, Region: region, Status: string(types.StackInstanceStatusCurrent), Detailed: string(types.StackInstanceDetailedStatusSucceeded)}, true
+		}
+	}
+	i, ok := s.Instances[instanceKey(id, region)]
+	return i, ok
+}
+
+// empty says that the set has no instance.
+func (s *StackSet) empty() bool { return len(s.Instances)+len(s.settled) == 0 }
 
 // Instance is a stack instance as CloudFormation describes it.
 type Instance struct {
@@ -73,7 +104,8 @@ func (s StackSets) says(in Inspection) string {
 	if in.unit == nil || s[in.unit.ID] == nil {
 		return ""
 	}
-	return s[in.unit.ID].Instances[instanceKey(in.Account.ID, in.Region)].Status
+	inst, _ := s[in.unit.ID].instance(in.Account.ID, in.Region)
+	return inst.Status
 }
 
 // cloud is CloudFormation as the stack sets' administrator sees it.
@@ -97,6 +129,29 @@ func (b *Baseline) cloud(pool *access.Pool) cloud {
 // stack set that cannot be read carries its error. For one account alone, only its
 // instances are asked for: all of them are a page for each hundred.
 func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filter) StackSets {
+	return b.loadStackSets(ctx, pool, f, func(ctx context.Context, c cloud, u *composed, account *string) (*StackSet, error) {
+		return c.load(ctx, u.Stack, account)
+	})
+}
+
+// auditStackSets is LoadStackSets for an audit: it looks at the Regions of the
+// baseline alone, and remembers of most instances only that they are as they
+// should be.
+func (b *Baseline) auditStackSets(ctx context.Context, pool *access.Pool, f Filter) StackSets {
+	return b.loadStackSets(ctx, pool, f, func(ctx context.Context, c cloud, u *composed, account *string) (*StackSet, error) {
+		var regions []string
+		if all := b.unitRegions(u.unit, b.candidates()); account == nil && len(all) > 1 && len(all)*len(b.Accounts) > manyInstances {
+			regions = all
+		}
+		return c.loadSettled(ctx, u.Stack, account, regions)
+	})
+}
+
+// manyInstances is from how many instances on a set is listed Region by Region,
+// side by side. A listing is one page of a hundred after the other.
+const manyInstances = 1000
+
+func (b *Baseline) loadStackSets(ctx context.Context, pool *access.Pool, f Filter, load func(context.Context, cloud, *composed, *string) (*StackSet, error)) StackSets {
 	c := b.cloud(pool)
 	var wanted []*composed
 	for _, u := range b.units {
@@ -115,7 +170,7 @@ func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filte
 			account = aws.String(string(id))
 		}
 	}
-	loaded := orgs.ForEach(ctx, wanted, 8, func(ctx context.Context, u *composed) (*StackSet, error) { return c.load(ctx, u.Stack, account) })
+	loaded := orgs.ForEach(ctx, wanted, 8, func(ctx context.Context, u *composed) (*StackSet, error) { return load(ctx, c, u, account) })
 	out := StackSets{}
 	for i, o := range loaded {
 		s := o.Value
@@ -130,6 +185,59 @@ func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filte
 
 // load reads a stack set with its instances: all of them, or an account's.
 func (c cloud) load(ctx context.Context, name string, account *string) (*StackSet, error) {
+	s, err := c.describe(ctx, name)
+	if err != nil || s.Instances == nil {
+		return s, err
+	}
+	if err := c.eachInstance(ctx, name, account, nil, func(i Instance) { s.Instances[instanceKey(i.Account, i.Region)] = i }); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// loadSettled is load for an audit. regions are those to be listed one by one, nil
+// for a listing of all of them.
+func (c cloud) loadSettled(ctx context.Context, name string, account *string, regions []string) (*StackSet, error) {
+	s, err := c.describe(ctx, name)
+	if err != nil || s.Instances == nil {
+		return s, err
+	}
+	var mu sync.Mutex
+	s.settled = map[settledKey]struct{}{}
+	spelled := map[string]string{} // one string for each Region, and not one for each instance
+	take := func(i Instance) {
+		mu.Lock()
+		defer mu.Unlock()
+		region, ok := spelled[i.Region]
+		if !ok {
+			region = strings.Clone(i.Region)
+			spelled[region] = region
+		}
+		k, ok := settledKeyOf(i.Account, region)
+		fine := i.Status == string(types.StackInstanceStatusCurrent) && i.Reason == "" && slices.Contains([]string{"", string(types.StackInstanceDetailedStatusSucceeded)}, i.Detailed)
+		if ok && fine {
+			s.settled[k] = struct{}{}
+		} else {
+			s.Instances[instanceKey(i.Account, i.Region)] = i
+		}
+	}
+	each := []*string{nil}
+	if len(regions) > 0 {
+		each = aws.StringSlice(regions)
+	}
+	for _, o := range orgs.ForEach(ctx, each, 8, func(ctx context.Context, region *string) (struct{}, error) {
+		return struct{}{}, c.eachInstance(ctx, name, account, region, take)
+	}) {
+		if o.Err != nil {
+			return nil, o.Err
+		}
+	}
+	return s, nil
+}
+
+// describe reads a stack set without its instances. Instances is nil when there is
+// no such set.
+func (c cloud) describe(ctx context.Context, name string) (*StackSet, error) {
 	desc, err := c.pool.CloudFormation.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String(name), CallAs: c.as}, c.at.CloudFormation)
 	if notFound(err) {
 		return &StackSet{}, nil
@@ -142,23 +250,29 @@ func (c cloud) load(ctx context.Context, name string, account *string) (*StackSe
 	for _, p := range desc.StackSet.Parameters {
 		s.Params[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
+	return s, nil
+}
+
+// eachInstance goes through the instances of a stack set, of one account or Region
+// if they are given.
+func (c cloud) eachInstance(ctx context.Context, name string, account, region *string, take func(Instance)) error {
 	p := cloudformation.NewListStackInstancesPaginator(c.pool.CloudFormation, &cloudformation.ListStackInstancesInput{
-		StackSetName: aws.String(name), StackInstanceAccount: account, CallAs: c.as, MaxResults: aws.Int32(100),
+		StackSetName: aws.String(name), StackInstanceAccount: account, StackInstanceRegion: region, CallAs: c.as, MaxResults: aws.Int32(100),
 	})
 	for p.HasMorePages() {
 		page, err := p.NextPage(ctx, c.at.CloudFormation)
 		if err != nil {
-			return nil, fmt.Errorf("list instances of stack set %s: %w", name, err)
+			return fmt.Errorf("list instances of stack set %s: %w", name, err)
 		}
 		for _, i := range page.Summaries {
 			inst := Instance{Account: orgs.AccountID(aws.ToString(i.Account)), Region: aws.ToString(i.Region), Status: string(i.Status), Reason: aws.ToString(i.StatusReason), Stack: aws.ToString(i.StackId)}
 			if i.StackInstanceStatus != nil {
 				inst.Detailed = string(i.StackInstanceStatus.DetailedStatus)
 			}
-			s.Instances[instanceKey(inst.Account, inst.Region)] = inst
+			take(inst)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // matches says whether the stack set has the unit's template and parameters.

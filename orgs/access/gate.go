@@ -44,8 +44,10 @@ type window struct {
 const (
 	firstPlaces = 64 // in flight when nothing is known yet
 	fewPlaces   = 16 // it never goes below
-	// more is by how much a window must be better than the best before.
-	more = 1.1
+	// more is by how much a window must be better than the best before: half as
+	// many places again should bring half as many answers again, and what brings
+	// less than half of that is memory spent on waiting.
+	more = 1.25
 	// slower is how many times the quickest mean time is too slow.
 	slower = 4
 	// patience is how many windows the limit stays before a few more are tried.

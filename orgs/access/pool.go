@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -81,7 +80,7 @@ type Pool struct {
 	SSM            *ssm.Client
 	AccessAnalyzer *accessanalyzer.Client
 	ControlTower   *controltower.Client
-	EC2            *ec2.Client
+	EC2            EC2
 	S3Control      *s3control.Client
 
 	opts   Options
@@ -160,7 +159,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.CloudTrail = cloudtrail.NewFromConfig(cfg)
 	p.AccessAnalyzer = accessanalyzer.NewFromConfig(cfg)
 	p.ControlTower = controltower.NewFromConfig(cfg)
-	p.EC2 = ec2.NewFromConfig(cfg)
+	p.EC2 = newEC2(cfg)
 	p.S3Control = s3control.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
