@@ -51,9 +51,9 @@ func TestTheCallsOfAnAuditAreABudget(t *testing.T) {
 			// Each account × Region.
 			"config:DescribeConfigurationRecorders": cells, "config:DescribeConfigurationRecorderStatus": cells,
 			"config:DescribeDeliveryChannels": cells, "config:DescribeDeliveryChannelStatus": cells,
-			// The same, and one rule more in the global Region of each account;
-			// and two in the security account.
-			"events:DescribeRule": cells + accounts + 2, "events:ListTargetsByRule": cells + accounts + 2,
+			// The same, and one rule more in the global Region of each account,
+			// where one listing serves for both; and two in the security account.
+			"events:DescribeRule": cells - accounts + 2, "events:ListRules": accounts, "events:ListTargetsByRule": cells + accounts + 2,
 			// Two roles in each account, and three that live once.
 			"iam:GetRole": 2*accounts + 3, "iam:ListAttachedRolePolicies": 2*accounts + 3, "iam:ListRolePolicies": 2*accounts + 3, "iam:GetRolePolicy": 2*accounts + 3,
 			// Each account but the caller's own, once for all its Regions.

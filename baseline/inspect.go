@@ -356,6 +356,8 @@ func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[c
 			continue
 		}
 		found := c.all(func(*Inspection) {})
+		s := b.site(pool, c.account.ID, c.region)
+		s.rules = c.listing(ctx, s)
 		var left atomic.Int64
 		left.Store(1) // until all have been begun
 		for i := range found {
@@ -364,7 +366,7 @@ func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[c
 			}
 			left.Add(1)
 			g.Go(func() error {
-				b.look(ctx, pool, &found[i], here.enter)
+				b.look(ctx, s, &found[i], here.enter)
 				if left.Add(-1) == 0 {
 					finish(found)
 				}
@@ -417,7 +419,7 @@ func (b *Baseline) enter(ctx context.Context, pool *access.Pool, at access.At) e
 }
 
 // look looks at one resource of an account that is open to it.
-func (b *Baseline) look(ctx context.Context, pool *access.Pool, in *Inspection, enter func() entry) {
+func (b *Baseline) look(ctx context.Context, s site, in *Inspection, enter func() entry) {
 	if err := ctx.Err(); err != nil { // not begun
 		in.Err = fmt.Errorf("interrupted: %w", err)
 		return
@@ -437,7 +439,6 @@ func (b *Baseline) look(ctx context.Context, pool *access.Pool, in *Inspection, 
 			return
 		}
 	}
-	s := b.site(pool, in.Account.ID, in.Region)
 	seen := inspect(ctx, s, in.Resource)
 	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, seen.Mismatches
 	if in.Waived != "" {

@@ -49,6 +49,9 @@ type kind struct {
 type site struct {
 	*access.Pool
 	at access.At
+	// rules are the rules of the default bus by name, where somebody lists them
+	// for several resources at once; nil where each is asked for.
+	rules func() (map[string]rule, error)
 }
 
 func (b *Baseline) site(pool *access.Pool, id orgs.AccountID, region string) site {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -51,16 +52,65 @@ func (r Resource) bus() *string {
 	return nil
 }
 
-func observeRule(ctx context.Context, s site, r Resource) (any, error) {
-	name := r.str("Name")
-	out, err := s.Events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: aws.String(name), EventBusName: r.bus()}, s.at.Events)
+// rule is what EventBridge says of a rule without its targets.
+type rule struct{ state, pattern string }
+
+// listing lists the rules of a cell's default bus once for all that the cell wants
+// there; nil when it wants one at most, which is one call as well.
+func (c cell) listing(ctx context.Context, s site) func() (map[string]rule, error) {
+	wanted := 0
+	for _, p := range c.parts {
+		if p.Type == "AWS::Events::Rule" && p.bus() == nil {
+			wanted++
+		}
+	}
+	if wanted < 2 {
+		return nil
+	}
+	return sync.OnceValues(func() (map[string]rule, error) {
+		out := map[string]rule{}
+		in := &eventbridge.ListRulesInput{NamePrefix: aws.String(ownName)}
+		for {
+			page, err := s.Events.ListRules(ctx, in, s.at.Events)
+			if err != nil {
+				return nil, fmt.Errorf("list rules: %w", err)
+			}
+			for _, r := range page.Rules {
+				out[aws.ToString(r.Name)] = rule{string(r.State), aws.ToString(r.EventPattern)}
+			}
+			if in.NextToken = page.NextToken; in.NextToken == nil {
+				return out, nil
+			}
+		}
+	})
+}
+
+// rule asks for one rule; nil when there is none.
+func (s site) rule(ctx context.Context, name string, bus *string) (*rule, error) {
+	if s.rules != nil && bus == nil && strings.HasPrefix(name, ownName) {
+		all, err := s.rules()
+		if found, ok := all[name]; ok {
+			return &found, nil
+		}
+		return nil, err
+	}
+	out, err := s.Events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: aws.String(name), EventBusName: bus}, s.at.Events)
 	if notFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("describe rule %s: %w", name, err)
 	}
-	st := ruleState{State: string(out.State), Pattern: aws.ToString(out.EventPattern)}
+	return &rule{string(out.State), aws.ToString(out.EventPattern)}, nil
+}
+
+func observeRule(ctx context.Context, s site, r Resource) (any, error) {
+	name := r.str("Name")
+	found, err := s.rule(ctx, name, r.bus())
+	if found == nil || err != nil {
+		return nil, err
+	}
+	st := ruleState{State: found.state, Pattern: found.pattern}
 	in := &eventbridge.ListTargetsByRuleInput{Rule: aws.String(name), EventBusName: r.bus()}
 	for {
 		page, err := s.Events.ListTargetsByRule(ctx, in, s.at.Events)

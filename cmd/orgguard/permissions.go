@@ -44,7 +44,7 @@ var (
 	readBaseline  = []string{
 		"account:ListRegions",
 		"config:DescribeConfigurationRecorderStatus", "config:DescribeConfigurationRecorders", "config:DescribeDeliveryChannelStatus", "config:DescribeDeliveryChannels",
-		"events:DescribeEventBus", "events:DescribeRule", "events:ListTargetsByRule",
+		"events:DescribeEventBus", "events:DescribeRule", "events:ListRules", "events:ListTargetsByRule",
 		"iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies",
 		"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
 		"s3:GetBucketOwnershipControls", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetBucketVersioning", "s3:GetEncryptionConfiguration",
