@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,9 +27,8 @@ type Audit struct {
 	Counted finding.Summary
 	// Accounts are those that any finding is about, counted ones too.
 	Accounts map[string]bool
-	// DriftNote says what drift detection looked at, and what it cannot see; ""
-	// when nobody asked it.
-	DriftNote string
+	// Notes say what else was asked than the accounts, and what that cannot see.
+	Notes []string
 }
 
 // Audit looks at every resource that the filter leaves, as Inspect does, and at
@@ -46,6 +46,7 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 	var sets StackSets
 	var loaded bool
 	var waiting [][]Inspection // cells that were done before CloudFormation had answered
+	var sw *sweep
 	take := func(found []Inspection) {
 		for _, f := range b.Findings(found, sets) {
 			out.Accounts[f.Account] = true
@@ -55,9 +56,16 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 				out.Counted.Add(f.Status, 1)
 			}
 		}
+		for _, in := range found {
+			if f, ok := b.disagreement(sw, in); ok {
+				out.Findings = append(out.Findings, f)
+			}
+		}
 	}
 	var g errgroup.Group
+	answered := make(chan struct{})
 	g.Go(func() error {
+		defer close(answered)
 		asked := b.auditStackSets(ctx, pool, f)
 		if f.DetectDrift {
 			b.DetectDrift(ctx, pool, asked)
@@ -71,8 +79,19 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 		waiting = nil
 		return nil
 	})
+	var note string
 	g.Go(func() error {
-		return b.each(ctx, pool, b.cells(r), workers, b.counting(r, progress), func(_ int, found []Inspection) {
+		swept, why, err := b.sweepFor(ctx, pool, f, r)
+		if err != nil {
+			return err
+		}
+		if swept != nil {
+			<-answered // cells that nobody needs to ask are done at once, and would all wait
+		}
+		mu.Lock()
+		sw, note = swept, why
+		mu.Unlock()
+		return b.each(ctx, pool, b.cells(r), workers, swept, b.counting(r, progress), func(_ int, found []Inspection) {
 			mu.Lock()
 			defer mu.Unlock()
 			if loaded {
@@ -92,7 +111,7 @@ func (b *Baseline) Audit(ctx context.Context, pool *access.Pool, f Filter, worke
 		out.Accounts[f.Account] = true
 		out.Findings = append(out.Findings, f)
 	}
-	out.DriftNote = sets.DriftNote()
+	out.Notes = slices.DeleteFunc([]string{note, sw.note(), sets.DriftNote()}, func(text string) bool { return text == "" })
 	finding.Sort(out.Findings)
 	return out, nil
 }
@@ -160,7 +179,7 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		return one(finding.NotAssessed, orgs.Reason(in.Err))
 	case len(in.Mismatches) == 0:
 		base.Resource = in.Resource.label()
-		return one(finding.InSync, "as configured")
+		return one(finding.InSync, cmp.Or(in.Swept, "as configured"))
 	}
 	base.Resource = in.Resource.label()
 	against := sets.against(in)

@@ -30,6 +30,8 @@ type Filter struct {
 	// DetectDrift has CloudFormation look at the stack sets as well. It narrows
 	// nothing.
 	DetectDrift bool
+	// From says whom an audit asks about the recorders. It narrows nothing.
+	From Source
 }
 
 // IsZero says that the filter narrows nothing.
@@ -147,6 +149,9 @@ type Inspection struct {
 	// elsewhere: an override has it off. A plan looks all the same, for what is
 	// left of it.
 	Waived string
+	// Swept says who else knows that the resource is in sync, where the account
+	// was not asked.
+	Swept string
 
 	unit *composed
 }
@@ -185,31 +190,18 @@ func (b *Baseline) cells(f resolved) iter.Seq2[cell, error] {
 			}
 			for _, region := range b.regionsOf(a.ID) {
 				c := cell{account: a, region: region}
-				for _, u := range b.units {
-					if !b.has(u.unit, a.ID) || !slices.Contains(b.unitRegions(u.unit, b.candidates()), region) {
-						continue
-					}
-					rs, err := u.resources(b.scope(a.ID, region))
-					if err != nil {
-						yield(c, err)
+				if err := b.wanted(a.ID, region, nil, func(u *composed, r Resource, off bool) {
+					if !f.covers(u, a.ID, r, region) {
 						return
 					}
-					off, err := b.without(u, a.ID, region)
-					if err != nil {
-						yield(c, err)
-						return
+					part := cellPart{unit: u, Resource: r}
+					if off {
+						part.waived, part.peek = b.waived(a.ID, r.Control), f.whole && !u.direct
 					}
-					for _, r := range rs {
-						waived := b.waived(a.ID, r.Control)
-						if f.covers(u, a.ID, r, region) && (waived == "" || !u.spread()) {
-							c.parts = append(c.parts, cellPart{unit: u, Resource: r})
-						}
-					}
-					for _, r := range off {
-						if f.covers(u, a.ID, r, region) {
-							c.parts = append(c.parts, cellPart{unit: u, Resource: r, waived: b.waived(a.ID, r.Control), peek: f.whole && !u.direct})
-						}
-					}
+					c.parts = append(c.parts, part)
+				}); err != nil {
+					yield(c, err)
+					return
 				}
 				if len(c.parts) > 0 && !yield(c, nil) {
 					return
@@ -217,6 +209,34 @@ func (b *Baseline) cells(f resolved) iter.Seq2[cell, error] {
 			}
 		}
 	}
+}
+
+// wanted goes through what the baseline wants in an account × Region, of the units
+// that serve; nil means all of them. off are the resources of controls that an
+// override has off there.
+func (b *Baseline) wanted(id orgs.AccountID, region string, serves func(*composed) bool, visit func(u *composed, r Resource, off bool)) error {
+	for _, u := range b.units {
+		if serves != nil && !serves(u) || !b.has(u.unit, id) || !slices.Contains(b.unitRegions(u.unit, b.candidates()), region) {
+			continue
+		}
+		rs, err := u.resources(b.scope(id, region))
+		if err != nil {
+			return err
+		}
+		without, err := b.without(u, id, region)
+		if err != nil {
+			return err
+		}
+		for _, r := range rs {
+			if b.waived(id, r.Control) == "" || !u.spread() {
+				visit(u, r, false)
+			}
+		}
+		for _, r := range without {
+			visit(u, r, true)
+		}
+	}
+	return nil
 }
 
 // listed is a list of cells as each takes them.
@@ -273,7 +293,7 @@ func (b *Baseline) Inspect(ctx context.Context, pool *access.Pool, f Filter, wor
 func (b *Baseline) inspectCells(ctx context.Context, pool *access.Pool, cells iter.Seq2[cell, error], workers int, progress func(accounts, cells int)) ([]Inspection, error) {
 	var mu sync.Mutex
 	var byCell [][]Inspection
-	err := b.each(ctx, pool, cells, workers, progress, func(n int, found []Inspection) {
+	err := b.each(ctx, pool, cells, workers, nil, progress, func(n int, found []Inspection) {
 		mu.Lock()
 		defer mu.Unlock()
 		byCell = append(byCell, make([][]Inspection, max(0, n+1-len(byCell)))...)
@@ -311,8 +331,8 @@ func (b *Baseline) counting(f resolved, progress Progress) func(accounts, cells 
 
 // each looks at every cell and hands it over when it is done, in any order and
 // from many goroutines; n is its place in the order of cells. The resources of a
-// cell are looked at side by side.
-func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[cell, error], workers int, progress func(accounts, cells int), done func(n int, found []Inspection)) error {
+// cell are looked at side by side, but for those that sw answers for.
+func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[cell, error], workers int, sw *sweep, progress func(accounts, cells int), done func(n int, found []Inspection)) error {
 	var accounts, cells atomic.Int64
 	report := func() {
 		if progress != nil {
@@ -355,13 +375,17 @@ func (b *Baseline) each(ctx context.Context, pool *access.Pool, list iter.Seq2[c
 			}))
 			continue
 		}
-		found := c.all(func(*Inspection) {})
+		found := c.all(func(in *Inspection) {
+			if in.Waived == "" {
+				in.Swept = sw.answers(*in)
+			}
+		})
 		s := b.site(pool, c.account.ID, c.region)
 		s.rules = c.listing(ctx, s)
 		var left atomic.Int64
 		left.Store(1) // until all have been begun
 		for i := range found {
-			if c.parts[i].waived != "" && !c.parts[i].peek {
+			if c.parts[i].waived != "" && !c.parts[i].peek || found[i].Swept != "" {
 				continue
 			}
 			left.Add(1)

@@ -133,7 +133,7 @@ func finish(c *cli.Command) {
 		return
 	}
 	needed := settle(c.Flags)
-	c.Flags = append(c.Flags, globalFlags()...)
+	c.Flags = append(c.Flags, repeated(globalFlags())...)
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		// The flag library silently ignores flags after a positional
@@ -154,6 +154,25 @@ func finish(c *cli.Command) {
 		}
 		return action(ctx)
 	}
+}
+
+// repeated are global flags as they may be given after a command, too. They read no
+// variable there, which the flags before the command do: it would win over one that
+// was typed before the command.
+func repeated(flags []cli.Flag) []cli.Flag {
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		case *cli.BoolFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		case *cli.IntFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		case *cli.DurationFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		}
+	}
+	return flags
 }
 
 // settle lets a command's own flags read ORGGUARD_* as the global ones do, and

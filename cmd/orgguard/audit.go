@@ -59,6 +59,8 @@ func newAuditCommand(s streams) *cli.Command {
 			&cli.StringFlag{Name: "listen", Usage: "with --every: serve /healthz and /metrics on this loopback `ADDRESS`, e.g. 127.0.0.1:9464"},
 			&cli.StringFlag{Name: "shard", Usage: "look at part `I/N` of the accounts; orgguard report merge puts the parts together"},
 			&cli.BoolFlag{Name: "stackset-drift", Usage: "have CloudFormation detect drift of the stack sets as well; that leaves an operation in each set's list"},
+			&cli.BoolFlag{Name: "sweep", Usage: "ask the organization's AWS Config aggregator about the recorders, and their accounts only where it is not sure"},
+			&cli.BoolFlag{Name: "direct", Usage: "ask every account; with --sweep both, to find where they disagree"},
 			generatedAtFlag(),
 		}, keepingFlags()...),
 		Action: func(c *cli.Context) error {
@@ -80,6 +82,9 @@ func newAuditCommand(s streams) *cli.Command {
 			if o.filter.DetectDrift = c.Bool("stackset-drift"); o.filter.DetectDrift && o.shard.of > 0 {
 				return usage("--stackset-drift is about whole stack sets, and each part would begin it again: audit without --shard for it")
 			}
+			if o.filter.From, err = sourceOf(c.Bool("sweep"), c.Bool("direct"), o.shard); err != nil {
+				return err
+			}
 			if o.shard.of > 0 && o.history != "" {
 				return usage("--shard looks at a part, and a history wants whole audits: give --history to orgguard report merge")
 			}
@@ -98,6 +103,22 @@ func newAuditCommand(s streams) *cli.Command {
 			return err
 		},
 	}
+}
+
+// sourceOf is whom the recorders are asked of. The parts of an audit ask their
+// accounts: each would read the aggregator to its end.
+func sourceOf(sweep, direct bool, part shard) (baseline.Source, error) {
+	switch {
+	case sweep && part.of > 0:
+		return 0, usage("--sweep asks about all accounts at once, and each part would do so again: audit without --shard for it")
+	case sweep && direct:
+		return baseline.FromBoth, nil
+	case sweep:
+		return baseline.FromAggregator, nil
+	case direct || part.of > 0:
+		return baseline.FromAccounts, nil
+	}
+	return baseline.FromEither, nil
 }
 
 // auditOnce makes one audit and delivers it. The error may be no more than the exit
@@ -161,6 +182,10 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 		s.note("CloudFormation detects drift of the stack sets: it keeps a record of that in each, and nothing else is written")
 	}
 	looked, err := s.look(ctx, o, cut, base, scpToo)
+	var sweep *baseline.SweepError
+	if errors.As(err, &sweep) {
+		return reports.Audit{}, err
+	}
 	if err != nil {
 		return reports.Audit{}, badInput(err)
 	}
@@ -177,9 +202,7 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	}
 	a := s.auditOf(looked, o, ctx.Err() != nil)
 	a.Shard = cut.report()
-	if looked.DriftNote != "" {
-		a.Notes = append(a.Notes, looked.DriftNote)
-	}
+	a.Notes = append(a.Notes, looked.Notes...)
 	return a, nil
 }
 

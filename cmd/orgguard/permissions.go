@@ -52,7 +52,9 @@ var (
 		"sqs:GetQueueAttributes",
 		"states:DescribeStateMachine",
 	}
-	readStacks = []string{"cloudformation:DescribeStacks", "cloudformation:GetTemplate"}
+	// readAggregator is for the account that has the aggregator.
+	readAggregator = []string{"config:DescribeConfigurationAggregatorSourcesStatus", "config:DescribeConfigurationAggregators", "config:SelectAggregateResourceConfig"}
+	readStacks     = []string{"cloudformation:DescribeStacks", "cloudformation:GetTemplate"}
 
 	// writeStacks and writeResources are for the plain stacks, which
 	// CloudFormation deploys with the rights of whoever asks it to, rollbacks
@@ -130,6 +132,11 @@ var grants = map[string]grant{
 			"cloudformation:ListStackSetOperationResults", "cloudformation:ListStackSetOperations",
 		}),
 		member: readBaseline,
+	},
+	"audit --sweep": {
+		baseline: true,
+		caller:   join(readOrganization, readSCP, readStackSets, readBaseline, readAggregator),
+		member:   join(readBaseline, readAggregator),
 	},
 	"init": {
 		caller: join(readOrganization, readSurvey, readAccount, []string{"cloudtrail:DescribeTrails"}),

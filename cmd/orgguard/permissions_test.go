@@ -300,6 +300,31 @@ func TestDetectingDriftNeedsExactlyTheRightsItPrints(t *testing.T) {
 	}
 }
 
+func TestASweepNeedsExactlyTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central", func(s *sim.Spec) {
+		s.DelegatedAdministrators = append(s.DelegatedAdministrators, sim.DelegateSpec{Account: "security", Services: []string{"config.amazonaws.com"}})
+		s.Aggregators = append(s.Aggregators, sim.AggregatorSpec{Account: "security", Region: "ap-northeast-1", Name: "organization"})
+	})
+	const command = "audit --sweep"
+	sweep := auditOptions{filter: baseline.Filter{From: baseline.FromBoth}}
+	lw.grant(lw.need(command))
+	s := lw.session(reads)
+	a, err := runAudit(t.Context(), s, sweep)
+	if err != nil || len(a.Notes) != 1 || !strings.HasPrefix(a.Notes[0], "recorders by aggregator organization of account 200000000001") {
+		t.Fatalf("notes %v, error %v", a.Notes, err)
+	}
+	for _, action := range readAggregator {
+		if s.pool.Used()[action] == 0 {
+			t.Errorf("it prints %s and never uses it", action)
+		}
+	}
+	// Without the rights it says so, and which one is wanted.
+	lw.grant(lw.need("audit"))
+	if _, err := runAudit(t.Context(), lw.session(reads), sweep); len(refusals(fmt.Sprint(err))) == 0 {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 	lw := newLimitedWorld(t, "central", func(s *sim.Spec) {
 		s.ControlTower = &sim.LandingZoneSpec{HomeRegion: "us-east-1", Regions: []string{"us-east-1"}, LogArchive: "log-archive", Audit: "security", Enrolled: []string{"Infrastructure/Network"}}

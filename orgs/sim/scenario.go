@@ -40,6 +40,8 @@ type Spec struct {
 	Policies []PolicySpec  `yaml:"policies"`
 	// DelegatedAdministrators have trusted access enabled for their services.
 	DelegatedAdministrators []DelegateSpec `yaml:"delegated_administrators"`
+	// Aggregators are AWS Config's, of the whole organization.
+	Aggregators []AggregatorSpec `yaml:"aggregators"`
 	// TrailLogging says whether an organization trail is logging.
 	TrailLogging bool `yaml:"trail_logging"`
 	// ControlTower is the organization's landing zone, if it has one.
@@ -118,6 +120,15 @@ type PolicySpec struct {
 type DelegateSpec struct {
 	Account  string   `yaml:"account"` // name or id
 	Services []string `yaml:"services"`
+}
+
+// AggregatorSpec is an organization aggregator of AWS Config. Its account is the
+// management account or a delegated administrator for config.amazonaws.com.
+type AggregatorSpec struct {
+	Account string   `yaml:"account"` // name or id
+	Region  string   `yaml:"region"`
+	Name    string   `yaml:"name"`
+	Regions []string `yaml:"regions"` // that it collects from; all unless given
 }
 
 // ParseSpec reads a specification. The error shows the place in the file.

@@ -73,6 +73,9 @@ func (b *specBuilder) build() error {
 	if err := b.landing(); err != nil {
 		return err
 	}
+	if err := b.aggregators(); err != nil {
+		return err
+	}
 	if err := b.recorders(); err != nil {
 		return err
 	}
@@ -239,6 +242,26 @@ func (b *specBuilder) delegates() error {
 		for _, service := range s.Services {
 			b.w.setTrustedAccess(service, true, b.now)
 			o.Delegated[id][service] = b.now
+		}
+	}
+	return nil
+}
+
+// aggregators sets up the aggregators that were there before.
+func (b *specBuilder) aggregators() error {
+	for _, s := range b.spec.Aggregators {
+		id, err := b.target(s.Account)
+		if err != nil {
+			return fmt.Errorf("aggregator: %w", err)
+		}
+		c := &call{ctx: context.Background(), w: b.w, caller: b.w.rolePrincipal(id, "Admin", "alice"), region: s.Region, now: b.now}
+		if _, err := c.as(c.caller, s.Region, "Config Service", "PutConfigurationAggregator", &configservice.PutConfigurationAggregatorInput{
+			ConfigurationAggregatorName: aws.String(s.Name),
+			OrganizationAggregationSource: &configtypes.OrganizationAggregationSource{
+				RoleArn: aws.String("arn:" + b.w.state.Partition + ":iam::" + id + ":role/ConfigAggregator"), AllAwsRegions: len(s.Regions) == 0, AwsRegions: s.Regions,
+			},
+		}); err != nil {
+			return fmt.Errorf("aggregator %s of account %s in %s: %w", s.Name, s.Account, s.Region, err)
 		}
 	}
 	return nil

@@ -235,6 +235,13 @@ var samples = []sample{
 6:69: audit.exemptions[2].until: want a date such as 2027-03-31, found the date 2027-3-31
 7:54: audit.exemptions[3].until: want a date such as 2027-03-31, found the string "2027-02-30"
 8:54: audit.exemptions[4].until: want a date such as 2027-03-31, found the number 20270330`},
+
+	// The aggregator.
+	{name: "an aggregator that is looked for", text: `audit: {aggregator: {account: "", region: "", name: ""}}`},
+	{name: "an aggregator", text: `audit: {aggregator: {account: "222222222222", region: eu-west-1, name: org_1-x}}`},
+	{name: "aggregators that cannot be", text: `audit: {aggregator: {account: security, region: mars-1, name: "a b"}}`, want: `2:31: "security" is not an account number; want 12 digits
+2:49: unknown Region "mars-1" (good: ` + allRegions + `)
+2:63: "a b" is not the name of an aggregator; want 1 to 256 of A-Z a-z 0-9 _ -`},
 }
 
 func TestEveryProblemIsReportedInItsPlace(t *testing.T) {

@@ -129,9 +129,19 @@ type Rollout struct {
 	MaxConcurrent string `yaml:"max_concurrent,number"`
 }
 
-// Audit says what an audit accepts.
+// Audit says what an audit accepts, and whom it asks.
 type Audit struct {
 	Exemptions []Exemption `yaml:"exemptions"`
+	Aggregator Aggregator  `yaml:"aggregator"`
+}
+
+// Aggregator names the organization's aggregator of AWS Config. What is not given
+// is looked for: in the security account and in the management account, in the home
+// Region, by any name.
+type Aggregator struct {
+	Account string `yaml:"account"`
+	Region  string `yaml:"region"`
+	Name    string `yaml:"name"`
 }
 
 // Exemption is drift that is accepted, with a reason and an end.

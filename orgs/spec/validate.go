@@ -48,6 +48,9 @@ const (
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackSetOperationPreferences.html
 	tolerancePattern  = `^(0|[1-9][0-9]{0,5}|([0-9]|[1-9][0-9]|100)%)$`
 	concurrentPattern = `^([1-9][0-9]{0,5}|([1-9]|[1-9][0-9]|100)%)$`
+
+	// https://docs.aws.amazon.com/config/latest/APIReference/API_PutConfigurationAggregator.html
+	aggregatorPattern = `^[A-Za-z0-9_-]{1,256}$`
 )
 
 const (
@@ -58,6 +61,7 @@ const (
 
 var (
 	accountShape    = regexp.MustCompile(accountPattern)
+	aggregatorShape = regexp.MustCompile(aggregatorPattern)
 	accountRefShape = regexp.MustCompile(accountRefPattern)
 	filledShape     = regexp.MustCompile(filledPattern)
 	emailShape      = regexp.MustCompile(emailPattern)
@@ -167,6 +171,7 @@ func (c *Config) validate(v *checker) {
 	c.SCP.ProtectConfig.validate(v, "scp.protect-config")
 	c.Rollout.validate(v, "rollout")
 	c.Journal.validate(v, "journal")
+	c.Audit.Aggregator.validate(v, "audit.aggregator")
 	for i := range c.Audit.Exemptions {
 		if v.full() {
 			return
@@ -257,6 +262,18 @@ func (c *Config) validateRegions(v *checker) {
 	unread := slices.Contains(list, "") // reported; it may have meant this one
 	if len(list) > 0 && !unread && !slices.Contains(list, home) {
 		v.problem("home_region", "home_region %s is not in regions; add it there or choose one of %s", quote(home), clip(strings.Join(list, ", ")))
+	}
+}
+
+func (a Aggregator) validate(v *checker, path string) {
+	if a.Account != "" && !accountShape.MatchString(a.Account) {
+		v.problem(path+".account", "%s is not an account number; want 12 digits", quote(a.Account))
+	}
+	if a.Region != "" {
+		v.region(path+".region", a.Region)
+	}
+	if a.Name != "" && !aggregatorShape.MatchString(a.Name) {
+		v.problem(path+".name", "%s is not the name of an aggregator; want 1 to 256 of A-Z a-z 0-9 _ -", quote(a.Name))
 	}
 }
 

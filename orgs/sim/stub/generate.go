@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -125,6 +126,13 @@ func (s *Stub) generated(ctx context.Context, q request) (answer, bool, error) {
 		}
 		a, err := s.listStackInstances(ctx, q, &in)
 		return a, true, err
+	case "Config Service:SelectAggregateResourceConfig":
+		var in configservice.SelectAggregateResourceConfigInput
+		if err := q.decode(&in); err != nil {
+			return answer{}, true, err
+		}
+		a, err := s.selectAggregate(ctx, q, &in)
+		return a, true, err
 	}
 	return answer{}, false, nil
 }
@@ -208,6 +216,56 @@ func (s *Stub) listStackInstances(ctx context.Context, q request, in *cloudforma
 	}
 	b.WriteString("</ListStackInstancesResult></ListStackInstancesResponse>")
 	return answer{http.StatusOK, typeXML, b.Bytes()}, nil
+}
+
+// selectAggregate gives every account the rows that the model has; the others of
+// the world have none of their own. What is asked is asked of the world once.
+func (s *Stub) selectAggregate(ctx context.Context, q request, in *configservice.SelectAggregateResourceConfigInput) (answer, error) {
+	key := "rows\x00" + aws.ToString(in.ConfigurationAggregatorName) + "\x00" + aws.ToString(in.Expression)
+	have, ok := s.answers.Load(key)
+	if !ok {
+		rows, err := s.modelRows(ctx, q, in)
+		if err != nil {
+			return answer{}, err
+		}
+		have, _ = s.answers.LoadOrStore(key, rows)
+	}
+	rows := have.([]string)
+	accounts := s.opts.Accounts - s.opts.Suspended
+	from, to, next, err := page(in.NextToken, int(in.Limit), 100, accounts*len(rows))
+	if err != nil {
+		return answer{}, err
+	}
+	out := &configservice.SelectAggregateResourceConfigOutput{NextToken: next}
+	for n := from; n < to; n++ {
+		out.Results = append(out.Results, strings.ReplaceAll(rows[n%len(rows)], s.opts.Model, aws.ToString(s.account(n/len(rows)).Id)))
+	}
+	return q.success(out)
+}
+
+// modelRows are the rows of a query that are about the model.
+func (s *Stub) modelRows(ctx context.Context, q request, in *configservice.SelectAggregateResourceConfigInput) ([]string, error) {
+	var out []string
+	for token := (*string)(nil); ; {
+		got, err := s.world.Ask(context.WithoutCancel(ctx), q.account, q.region, q.service.id, q.operation, func(to any) error {
+			*to.(*configservice.SelectAggregateResourceConfigInput) = configservice.SelectAggregateResourceConfigInput{
+				ConfigurationAggregatorName: in.ConfigurationAggregatorName, Expression: in.Expression, NextToken: token,
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		page := got.(*configservice.SelectAggregateResourceConfigOutput)
+		for _, row := range page.Results {
+			if strings.Contains(row, `"`+s.opts.Model+`"`) {
+				out = append(out, row)
+			}
+		}
+		if token = page.NextToken; token == nil {
+			return out, nil
+		}
+	}
 }
 
 // instances are the model's instances of a stack set, one a Region.
