@@ -93,6 +93,9 @@ func Actions(cfg *spec.Config) (reads, writes []string) {
 			reads, writes = append(reads, c.Reads...), append(writes, c.Writes...)
 		}
 	}
+	if configRecorder.on(cfg) && replacesSomewhere(cfg) {
+		writes = append(writes, replaceActions...)
+	}
 	slices.Sort(reads)
 	slices.Sort(writes)
 	return slices.Compact(reads), slices.Compact(writes)

@@ -16,8 +16,8 @@ type RecorderSettings struct {
 	GlobalTypesRegion string `yaml:"global_types_region" doc:"the Region that also records IAM; empty is the home Region"`
 	// Existing says what becomes of a recorder that somebody else made:
 	// "adopt" brings it in line and keeps its name, "keep" leaves it alone
-	// and audits it.
-	Existing string `yaml:"existing" doc:"a recorder that somebody else made: adopt or keep"`
+	// and audits it, "replace" deletes it and makes orgguard's in its place.
+	Existing string `yaml:"existing" doc:"a recorder that somebody else made: adopt, keep or replace"`
 }
 
 // Validate reports settings that make no sense.
@@ -25,7 +25,7 @@ func (s *RecorderSettings) Validate(report func(key, message string)) {
 	if good := []string{"continuous", "daily"}; !slices.Contains(good, s.Recording) {
 		report("recording", spec.NotOneOf("recording", s.Recording, good))
 	}
-	if good := []string{"adopt", "keep"}; !slices.Contains(good, s.Existing) {
+	if good := []string{"adopt", "keep", "replace"}; !slices.Contains(good, s.Existing) {
 		report("existing", spec.NotOneOf("setting", s.Existing, good))
 	}
 }

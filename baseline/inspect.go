@@ -464,7 +464,7 @@ func (b *Baseline) look(ctx context.Context, s site, in *Inspection, enter func(
 		}
 	}
 	seen := inspect(ctx, s, in.Resource)
-	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, seen.Mismatches
+	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, b.foreignness(in.Account.ID, in.Resource, seen.State, seen.Mismatches)
 	if in.Waived != "" {
 		in.Mismatches = nil // nothing is wanted of it
 	}

@@ -88,9 +88,23 @@ func (b *Baseline) Propose(l *Look, pool *access.Pool) Proposal {
 		}
 	}
 	p.Proposal.Notes = append(p.Proposal.Notes, b.Notes...)
+	p.warn()
 	plan.SortTasks(p.Proposal.Tasks)
 	p.rests()
 	return p.Proposal
+}
+
+// warn says loudly that things of others are deleted.
+func (p *proposer) warn() {
+	n := 0
+	for _, t := range p.Proposal.Tasks {
+		if t.Kind == replaceKind {
+			n++
+		}
+	}
+	if n > 0 {
+		p.Proposal.Notes = append(p.Proposal.Notes, fmt.Sprintf("existing: replace: recorders and delivery channels that somebody else made are DELETED in %d account × Region; there nothing is recorded until orgguard's have started", n))
+	}
 }
 
 // rests drops what lives once from a plan that was narrowed and has nothing else
@@ -228,7 +242,7 @@ func (p *proposer) plainStack(v view) {
 	case v.unit.everywhere() && p.empty(v.unit, v.account.ID):
 		p.withdraw(v, st)
 	case st.is(unit) && !st.failedCreation() && !st.inProgress():
-		p.repair(v)
+		p.adopt(v) // whoever made what is there by now
 	case !st.Exists && v.present():
 		p.adopt(v)
 	default:
@@ -414,7 +428,7 @@ func (p *proposer) place(w *setWave, v view, set *StackSet) bool {
 	case current && inst.otherOverrides(v.unit):
 		w.overridden.add(v)
 	case current:
-		p.repair(v)
+		p.adopt(v) // whoever made what is there by now
 	case has:
 		enlist()
 	case v.present():
@@ -472,6 +486,9 @@ func (p *proposer) adopt(v view) {
 		switch {
 		case controlTower:
 			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" belongs to Control Tower: audited, not touched", false))
+			return
+		case p.replaces(v.account.ID):
+			p.replace(v)
 			return
 		case !p.adopts(v.account.ID):
 			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" is kept as it is (existing: keep): audited, not touched", false))
@@ -553,6 +570,15 @@ func (p *proposer) undoOf(v view, broken []Inspection) string {
 // repairAll puts resources right in their order, finishes those that wait for the
 // others, and looks again whether it took.
 func repairAll(ctx context.Context, s site, broken []Inspection) error {
+	if err := mend(ctx, s, broken); err != nil {
+		return err
+	}
+	return verified(ctx, s, broken)
+}
+
+// mend puts resources right in their order, and finishes those that wait for the
+// others.
+func mend(ctx context.Context, s site, broken []Inspection) error {
 	for _, in := range broken {
 		if err := kinds[in.Resource.Type].repair(ctx, s, in.Resource, in.State); err != nil {
 			return err
@@ -565,6 +591,11 @@ func repairAll(ctx context.Context, s site, broken []Inspection) error {
 			}
 		}
 	}
+	return nil
+}
+
+// verified looks again whether putting right took.
+func verified(ctx context.Context, s site, broken []Inspection) error {
 	for _, in := range broken {
 		again := inspect(ctx, s, in.Resource)
 		if again.Err != nil {

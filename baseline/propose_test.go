@@ -70,10 +70,10 @@ func foreignRecorder(recorder, channel string) func(*Inspection) {
 	return func(in *Inspection) {
 		in.Mismatches = []Mismatch{{Reason: "the " + kinds[in.Resource.Type].noun + " differs"}}
 		if in.Resource.Type == "AWS::Config::DeliveryChannel" {
-			in.State = channelState{Name: channel}
+			in.State = channelState{Name: channel, Settings: `{"Name":"` + channel + `"}`}
 			return
 		}
-		in.State = recorderState{Name: recorder, Recording: true}
+		in.State = recorderState{Name: recorder, Recording: true, Settings: `{"Name":"` + recorder + `"}`}
 	}
 }
 
@@ -243,6 +243,45 @@ func TestPropose(t *testing.T) {
 				l.where("recorder", shop, us, foreignRecorder("theirs", "default"))
 			},
 			[]string{old, "skip 300000000000 us-east-1 config-recorder,config-delivery: recorder theirs is kept as it is (existing: keep): audited, not touched"},
+		},
+		{
+			"a foreign recorder is replaced", "baseline: {config-recorder: {existing: replace}}\n", func(l *Look, _ *Baseline) {
+				l.forget("recorder", shop, us)
+				l.where("recorder", shop, us, foreignRecorder("theirs", "default"))
+			},
+			[]string{"repairs: replace recorder theirs, delivery channel default: 300000000000 us-east-1: somebody else made it, and the configuration says existing: replace: it is stopped and deleted, orgguard's is made and started in its place", old},
+		},
+		{
+			"so is a channel without a recorder, which stands in the way as well", "baseline: {config-recorder: {existing: replace}}\n", func(l *Look, _ *Baseline) {
+				l.forget("recorder", shop, us)
+				l.where("recorder", shop, us, func(in *Inspection) {
+					if absent(in); in.Resource.Type == "AWS::Config::DeliveryChannel" {
+						foreignRecorder("", "default")(in)
+						in.Absent = false
+					}
+				})
+			},
+			[]string{"repairs: replace delivery channel default: 300000000000 us-east-1: somebody else made it, and the configuration says existing: replace: it is stopped and deleted, orgguard's is made and started in its place", old},
+		},
+		{
+			"one that came while orgguard's stack says CURRENT is replaced too", "baseline: {config-recorder: {existing: replace}}\n", func(l *Look, _ *Baseline) {
+				l.where("recorder", shop, us, foreignRecorder("theirs", "default"))
+			},
+			[]string{"repairs: replace recorder theirs, delivery channel default: 300000000000 us-east-1: somebody else made it, and the configuration says existing: replace: it is stopped and deleted, orgguard's is made and started in its place", old},
+		},
+		{
+			"orgguard's own is not replaced", "baseline: {config-recorder: {existing: replace}}\n", func(l *Look, _ *Baseline) {
+				l.forget("recorder", shop, us)
+				l.where("recorder", shop, us, foreignRecorder(ownName, ownName))
+			},
+			[]string{"repairs: repair recorder orgguard, delivery channel orgguard: 300000000000 us-east-1: the recorder differs; the delivery channel differs", old},
+		},
+		{
+			"Control Tower's recorder is not replaced", "baseline: {config-recorder: {existing: replace}}\n", func(l *Look, _ *Baseline) {
+				l.forget("recorder", shop, us)
+				l.where("recorder", shop, us, foreignRecorder(controlTowerRecorder, "aws-controltower-BaselineConfigDeliveryChannel"))
+			},
+			[]string{old, "skip 300000000000 us-east-1 config-recorder,config-delivery: recorder aws-controltower-BaselineConfigRecorder belongs to Control Tower: audited, not touched"},
 		},
 		{
 			"Control Tower's recorder is left alone", "", func(l *Look, _ *Baseline) {

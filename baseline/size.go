@@ -1,6 +1,8 @@
 package baseline
 
 import (
+	"slices"
+
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
@@ -30,13 +32,24 @@ func (b *Baseline) Sizes() []Size {
 	return out
 }
 
-// Existing says what a rollout does with recorders of others ("adopt", "keep"); ""
+// Existing says what a rollout does with recorders of others ("adopt", "keep", "replace"); ""
 // when the recorder is not part of the baseline.
 func (b *Baseline) Existing() string {
 	if s, ok := b.settings["config-recorder"].(*RecorderSettings); ok {
 		return s.Existing
 	}
 	return ""
+}
+
+// replacesSomewhere says whether a configuration has recorders of others replaced in
+// any account.
+func replacesSomewhere(cfg *spec.Config) bool {
+	says := func(controls map[string]spec.Control) bool {
+		var s RecorderSettings
+		entry, given := controls[configRecorder.ID]
+		return given && entry.Decode(&s).Err() == nil && s.Existing == "replace" // Resolve says what is wrong
+	}
+	return says(cfg.Baseline) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return says(o.Baseline) })
 }
 
 // BucketSetting is the log bucket that a configuration names; "" when orgguard

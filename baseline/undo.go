@@ -88,6 +88,8 @@ func (b *Baseline) Undo(ctx context.Context, pool *access.Pool, records []journa
 			u.stack(ctx, r)
 		case r.Change.Kind == "repair":
 			u.recorder(ctx, r)
+		case r.Change.Kind == replaceKind:
+			u.replaced(ctx, r)
 		}
 	}
 	return u.Proposal

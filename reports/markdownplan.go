@@ -22,7 +22,11 @@ func markdownPlan(w io.Writer, _ Style, p plan.Plan) error {
 			if c.Verb == plan.Repair || c.Verb == plan.Update {
 				diff = difference(c)
 			}
-			rows = append(rows, append(mdChange(c), md(c.Why), md(diff)))
+			row := append(mdChange(c), md(c.Why), md(diff))
+			if c.Verb == plan.Replace || c.Verb == plan.Delete {
+				row[0] = "**" + row[0] + "**" // it takes something away
+			}
+			rows = append(rows, row)
 		}
 		m.line("### %s", md(stage.title()))
 		m.table([]string{"Verb", "What", "Account", "Region", "Account × Region", "Why", "Was → will be"}, rows)

@@ -50,6 +50,9 @@ func planStages(g grid, p plan.Plan) error {
 		heading := Safe(stage.title())
 		for _, c := range stage.changes {
 			r := changeRow(c)
+			if c.Verb == plan.Replace || c.Verb == plan.Delete {
+				r.paint = map[int]paint{0: g.pens.warn} // it takes something away
+			}
 			r.heading, heading = heading, ""
 			if c.Why != "" {
 				r.notes = append(r.notes, note{"why", Safe(c.Why)})

@@ -572,3 +572,22 @@ func TestAJournalInABucketNeedsExactlyTheRightsThatAreSaid(t *testing.T) {
 		}
 	}
 }
+
+// Only a configuration that has recorders of others replaced needs the right to delete
+// them.
+func TestReplacingRecordersNeedsTheRightToDeleteThem(t *testing.T) {
+	for existing, want := range map[string]bool{"adopt": false, "keep": false, "replace": true} {
+		cfg, err := spec.Parse("test.yaml", []byte("version: 1\nbaseline: {config-recorder: {existing: "+existing+"}}\n"), baseline.Known())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for command, needs := range map[string]bool{"rollout": want, "plan": false, "audit": false} {
+			g, _ := grantFor(command, cfg)
+			for _, action := range []string{"config:DeleteConfigurationRecorder", "config:DeleteDeliveryChannel", "config:StopConfigurationRecorder"} {
+				if slices.Contains(g.member, action) != needs {
+					t.Errorf("existing: %s, %s, %s: %v", existing, command, action, !needs)
+				}
+			}
+		}
+	}
+}

@@ -396,6 +396,9 @@ func (d *diagnosis) recordersOf(a survey.Account, counts map[survey.Owner]int) {
 		case d.in.Existing == "adopt":
 			d.at("recorders", Warning, a.Account, "%s was there before: a rollout adopts it, which changes its settings", what).Fix =
 				"orgguard plan   # shows what changes; baseline.config-recorder: {existing: keep} leaves it alone"
+		case d.in.Existing == "replace":
+			d.at("recorders", Warning, a.Account, "%s was there before: a rollout deletes it and puts orgguard's in its place", what).Fix =
+				"orgguard plan   # shows what is deleted; baseline.config-recorder: {existing: adopt} brings it in line instead, {existing: keep} leaves it alone"
 		default:
 			d.at("recorders", Warning, a.Account, "%s was there before (existing: %s)", what, d.in.Existing).Fix = "orgguard plan   # shows what becomes of it"
 		}

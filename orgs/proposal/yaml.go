@@ -146,7 +146,7 @@ func (p Proposal) baseline(w *writer) {
 		}
 		w.comment(2, "%s %q has recorder %q in %s.", r.Account.ID, r.Account.Name, r.Name, strings.Join(r.Regions, ", "))
 	}
-	w.comment(2, "adopt brings recorders of others in line; keep leaves them alone and audits them.")
+	w.comment(2, "adopt brings recorders of others in line; keep leaves them alone and audits them; replace deletes them and makes orgguard's.")
 	w.line("  config-recorder: {existing: adopt}")
 	w.line("")
 	w.line("scp:")
