@@ -23,10 +23,10 @@
 // What breaks tools of this kind in real organizations, and the test, somewhere in
 // this repository, that shows it does not break this one:
 //
-//	 1  a recorder or channel exists already         TestProposals, TestARolloutInWavesEndsWhereOneWithoutEnds
+//	 1  a recorder or channel exists already         TestPropose, TestARecorderOfOthersIsReplacedAndAnUndoBringsItBack
 //	 2  suspended and closed accounts                TestAuditIsCleanAfterARollout
 //	 3  Organizations throttles                      TestThrottlingChangesNothingButTheTime, TestLoadCallsNoMoreThanItMust
-//	 4  no preview before apply                      TestStale, TestAPlanIsNotStaleForHavingBeenSaved
+//	 4  no preview before apply                      TestStale, TestAPlanIsNotStaleForHavingBeenSaved, TestTheEstimateIsWhatIsDone
 //	 5  the SCP locks the tool out                   TestGuards
 //	 6  too many SCPs on a node                      TestTroubleWithAttaching
 //	 7  an SCP is too long                           TestMinified
