@@ -111,8 +111,10 @@ func asLambda(t *testing.T, env map[string]string, events ...string) []invocatio
 	case <-ctx.Done():
 		t.Fatalf("the function took too long\n%s", said.String())
 	}
-	stop()      // as Lambda ends an environment
-	_ = <-ended // killed
+	stop() // as Lambda ends an environment
+	if err := <-ended; err == nil {
+		t.Error("the function ended by itself")
+	}
 	return api.events
 }
 
