@@ -45,7 +45,7 @@ func (b *Baseline) Existing() string {
 // any account.
 func replacesSomewhere(cfg *spec.Config) bool {
 	says := func(controls map[string]spec.Control) bool {
-		var s RecorderSettings
+		s := RecorderSettings{Recording: "continuous", Existing: "adopt"} // as the control has them
 		entry, given := controls[configRecorder.ID]
 		return given && entry.Decode(&s).Err() == nil && s.Existing == "replace" // Resolve says what is wrong
 	}
