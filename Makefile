@@ -81,7 +81,7 @@ templates:
 
 rendered: build
 	@rm -rf bin/templates && mkdir -p bin/templates
-	@for mode in central local; do \
+	@for mode in central local overrides-central overrides-local; do \
 		bin/orgguard render --all --config cmd/orgguard/testdata/render-$$mode.yaml --output-dir bin/templates/$$mode || exit 1; \
 	done
 	@for engine in github-actions gitlab lambda stepfunctions; do \

@@ -10,10 +10,10 @@ import (
 type DefaultSGSettings struct {
 	// Remediation is "off", "manual" (a person presses the button in the Config
 	// console) or "automatic".
-	Remediation string `yaml:"remediation"`
+	Remediation string `yaml:"remediation" doc:"off, manual (a person presses the button) or automatic"`
 	// Attempts are made within RetrySeconds before Config gives up.
-	Attempts     int `yaml:"attempts"`
-	RetrySeconds int `yaml:"retry_seconds"`
+	Attempts     int `yaml:"attempts" doc:"how often a remediation is tried, 1 to 25"`
+	RetrySeconds int `yaml:"retry_seconds" doc:"within how many seconds the attempts are made"`
 }
 
 // Validate reports settings that make no sense.
@@ -27,7 +27,12 @@ func (s *DefaultSGSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/config/latest/developerguide/vpc-default-security-group-closed.html
 var defaultSGClosed = Control{
 	ID: "default-sg-closed", Title: "Default security groups have no rules", Severity: finding.Medium,
-	Scope:    "every account × Region",
+	Scope: "every account × Region",
+	about: About{
+		Why:     "Whatever is launched without a thought gets the default security group; with no rules in it, it is cut off.",
+		Cost:    "USD 0.001 for each evaluation of a security group, once for each change of one; the remediation is a few cents for a thousand",
+		Example: `default-sg-closed: {remediation: manual}`,
+	},
 	parts:    []part{{unit: "roles"}, {unit: "rules"}},
 	needs:    []string{"config-recorder"}, // without which AWS Config takes no rule
 	settings: func() any { return &DefaultSGSettings{Remediation: "automatic", Attempts: 5, RetrySeconds: 60} },

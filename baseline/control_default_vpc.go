@@ -10,6 +10,11 @@ import "github.com/orgguard/orgguard/orgs/finding"
 var defaultVpc = Control{
 	ID: "default-vpc", Title: "There is no default VPC", Severity: finding.Low,
 	Scope: "every account × Region, by API",
+	about: About{
+		Why:     "Things are launched into a default VPC by mistake, and with public addresses.",
+		Cost:    "nothing",
+		Example: `default-vpc: true`,
+	},
 	parts: []part{{unit: "region"}},
 	Reads: []string{
 		"ec2:DescribeInstances", "ec2:DescribeInternetGateways", "ec2:DescribeNetworkAcls", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables",

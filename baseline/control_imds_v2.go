@@ -10,9 +10,9 @@ import (
 type MetadataSettings struct {
 	// HopLimit is how far a token may travel: 1, or 2 for containers. 0 leaves
 	// it as it is.
-	HopLimit int `yaml:"hop_limit"`
+	HopLimit int `yaml:"hop_limit" doc:"how far a token may travel: 1, or 2 for containers; 0 leaves it as it is"`
 	// Enforce refuses launches that ask for IMDSv1 themselves.
-	Enforce bool `yaml:"enforce"`
+	Enforce bool `yaml:"enforce" doc:"refuse launches that ask for IMDSv1 themselves"`
 }
 
 // Validate reports settings that make no sense.
@@ -28,7 +28,12 @@ func (s *MetadataSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-new-instances.html
 var imdsV2 = Control{
 	ID: "imds-v2", Title: "New instances answer IMDSv2 only", Severity: finding.Medium,
-	Scope:    "every account × Region, by API",
+	Scope: "every account × Region, by API",
+	about: About{
+		Why:     "With IMDSv1 one forged request of a web server is enough for the credentials of its role.",
+		Cost:    "nothing",
+		Example: `imds-v2: {hop_limit: 2, enforce: true}`,
+	},
 	parts:    []part{{unit: "region"}},
 	settings: func() any { return &MetadataSettings{} },
 	params: func(s any, _ *Baseline) map[string]string {

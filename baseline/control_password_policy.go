@@ -8,12 +8,12 @@ import (
 
 // PasswordSettings are the settings of password-policy.
 type PasswordSettings struct {
-	MinLength int `yaml:"min_length"`
+	MinLength int `yaml:"min_length" doc:"the least length of a password, 6 to 128"`
 	// Reuse is how many of the last passwords may not be used again.
-	Reuse int `yaml:"reuse"`
+	Reuse int `yaml:"reuse" doc:"how many of the last passwords may not be used again"`
 	// MaxAge is after how many days a password expires; 0 means that it need
 	// not.
-	MaxAge int `yaml:"max_age"`
+	MaxAge int `yaml:"max_age" doc:"after how many days a password expires; 0: it need not"`
 }
 
 // Validate reports settings that make no sense.
@@ -35,7 +35,12 @@ func (s *PasswordSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_passwords_account-policy.html
 var passwordPolicy = Control{
 	ID: "password-policy", Title: "IAM users have good passwords", Severity: finding.Medium,
-	Scope:    "every account, by API",
+	Scope: "every account, by API",
+	about: About{
+		Why:     "Without a policy a password of an IAM user may be short, and used again.",
+		Cost:    "nothing",
+		Example: `password-policy: {min_length: 14, reuse: 24}`,
+	},
 	parts:    []part{{unit: "account"}},
 	settings: func() any { return &PasswordSettings{MinLength: 14, Reuse: 24} },
 	params: func(s any, _ *Baseline) map[string]string {

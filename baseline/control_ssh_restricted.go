@@ -12,12 +12,12 @@ import (
 type SSHSettings struct {
 	// Remediation is "off", "manual" (a person presses the button in the Config
 	// console) or "automatic".
-	Remediation string `yaml:"remediation"`
+	Remediation string `yaml:"remediation" doc:"off, manual (a person presses the button) or automatic"`
 	// Runbook is the Systems Manager runbook that remediates.
-	Runbook string `yaml:"runbook"`
+	Runbook string `yaml:"runbook" doc:"the Systems Manager runbook that remediates: AWS-DisableIncomingSSHOnPort22 or AWS-DisablePublicAccessForSecurityGroup"`
 	// Attempts are made within RetrySeconds before Config gives up.
-	Attempts     int `yaml:"attempts"`
-	RetrySeconds int `yaml:"retry_seconds"`
+	Attempts     int `yaml:"attempts" doc:"how often a remediation is tried, 1 to 25"`
+	RetrySeconds int `yaml:"retry_seconds" doc:"within how many seconds the attempts are made"`
 }
 
 // The runbooks. The first one takes away just what opens port 22 to the internet.
@@ -62,6 +62,11 @@ var (
 var sshRestricted = Control{
 	ID: "ssh-restricted", Title: "No security group lets the internet in by SSH", Severity: finding.High,
 	Scope: "every account × Region",
+	about: About{
+		Why:     "Port 22 open to the internet is found within minutes by those who try passwords.",
+		Cost:    "USD 0.001 for each evaluation of a security group, once for each change of one; the remediation is a few cents for a thousand",
+		Example: `ssh-restricted: {remediation: automatic, attempts: 5}`,
+	},
 	parts: []part{{unit: "roles"}, {unit: "rules"}},
 	needs: []string{"config-recorder"}, // without which AWS Config takes no rule
 	settings: func() any {

@@ -226,8 +226,11 @@ func (b *Baseline) composeUnit(u unit, fragments []fragment, values []map[string
 		}
 	}
 	c, err := compose(u, fragments, own)
-	if c == nil || err != nil || !u.spread() {
+	if c == nil || err != nil {
 		return c, err
+	}
+	if !u.spread() {
+		return c, c.fits()
 	}
 	c.profileOf, c.empty = b.profileOf, b.emptyIn(u)
 	c.byProfile = make([]map[string]string, len(b.profiles))
@@ -248,7 +251,7 @@ func (b *Baseline) composeUnit(u unit, fragments []fragment, values []map[string
 		c.byProfile[i], varies = params, true
 	}
 	if !varies || u.direct {
-		return c, nil
+		return c, c.fits()
 	}
 	c.params[overridesParam] = noOverrides
 	declared, err := parseNode(fmt.Sprintf(`
@@ -266,7 +269,22 @@ Outputs:
 	c.add("Parameters", get(declared, "Parameters"))
 	c.add("Outputs", get(declared, "Outputs"))
 	c.body = c.template.body()
-	return c, nil
+	return c, c.fits()
+}
+
+// maxTemplate is how long a template may be in a request, in bytes.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+const maxTemplate = 51_200
+
+// fits refuses a template that CloudFormation would refuse.
+func (c *composed) fits() error {
+	if n := len(c.body); n > maxTemplate && !c.direct {
+		return &orgs.Hinted{
+			Err:  fmt.Errorf("the template of %s would have %d bytes, and CloudFormation takes %d", c.Stack, n, maxTemplate),
+			Next: "name fewer mail addresses (a list has one), or tune fewer controls apart in overrides: " + strings.Join(c.controls, ", "),
+		}
+	}
+	return nil
 }
 
 // paramsOf are the unit's parameters in an account.
