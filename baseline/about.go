@@ -48,6 +48,7 @@ type Explained struct {
 var places = map[place]string{
 	everyRegion: "every account × Region", homeOfEach: "every account, home Region", globalOfEach: "every account, global Region",
 	alertsOfEach: "every account × Region with alerts", securityOnly: "security account", managementOnly: "management account",
+	trailOwner: "management account, the trail's Region",
 }
 
 // Explain says what there is to say about a control, in the alert mode of the
@@ -77,6 +78,9 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 		account := orgs.AccountID("111111111111")
 		if u.place == securityOnly {
 			account = b.Security
+		}
+		if u.place == managementOnly || u.place == trailOwner {
+			account = b.Org.ManagementAccount
 		}
 		rs, err := u.resources(b.scope(account, b.Home))
 		if err != nil {

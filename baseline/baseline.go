@@ -47,7 +47,7 @@ func Resolve(cfg *spec.Config, org *orgs.Organization, fallbackRegion string) (*
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(b.resolveControls(), b.resolveWaves()); err != nil {
+	if err := errors.Join(b.resolveControls(), b.checkTrail(), b.resolveWaves()); err != nil {
 		return nil, err
 	}
 	return b, b.compose()
@@ -209,8 +209,12 @@ func (b *Baseline) LogBucket() string {
 	return fmt.Sprintf("orgguard-config-%s-%s", b.Security, b.Home)
 }
 
-// adopts says whether an account's recorders of others are brought in line.
-func (b *Baseline) adopts(id orgs.AccountID) bool {
+// adopts says whether what others made of the unit in an account, recorders or a trail,
+// is brought in line.
+func (b *Baseline) adopts(u unit, id orgs.AccountID) bool {
+	if u.ID == "trail" {
+		return b.trailSettings().Existing == "adopt"
+	}
 	s, ok := b.at(id).view.settings["config-recorder"].(*RecorderSettings)
 	return ok && s.Existing == "adopt"
 }
@@ -323,6 +327,8 @@ func (b *Baseline) unitRegions(u unit, on []string) []string {
 		return on
 	case globalOfEach:
 		return []string{b.Org.Partition.GlobalRegion}
+	case trailOwner:
+		return []string{b.trailRegion()}
 	case alertsOfEach:
 		all := append(slices.Clone(on), b.Org.Partition.GlobalRegion)
 		slices.Sort(all)
@@ -338,6 +344,8 @@ func (b *Baseline) has(u unit, id orgs.AccountID) bool {
 		return id == b.Security
 	case managementOnly:
 		return id == b.Org.ManagementAccount
+	case trailOwner:
+		return id == b.trailAccount()
 	}
 	return true
 }

@@ -82,6 +82,8 @@ var controls = []Control{
 	imdsV2,
 	passwordPolicy,
 	defaultVpc,
+	cloudtrailControl,
+	unauthorizedAlert,
 }
 
 // Actions are the IAM actions that the controls which are on need in every account,

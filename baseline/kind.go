@@ -113,6 +113,10 @@ func init() {
 		"AWS::KMS::Key":                         keyKind,
 		"AWS::KMS::Alias":                       aliasKind,
 		"AWS::StepFunctions::StateMachine":      stateMachineKind,
+		"AWS::CloudTrail::Trail":                trailKind,
+		"AWS::Logs::LogGroup":                   logGroupKind,
+		"AWS::Logs::MetricFilter":               metricFilterKind,
+		"AWS::CloudWatch::Alarm":                alarmKind,
 
 		// Settings that CloudFormation does not have; see unit.direct.
 		"OrgGuard::S3::AccountPublicAccessBlock":  publicBlockKind,
@@ -120,6 +124,7 @@ func init() {
 		"OrgGuard::EC2::EbsEncryptionByDefault":   ebsKind,
 		"OrgGuard::EC2::InstanceMetadataDefaults": metadataKind,
 		"OrgGuard::EC2::NoDefaultVpc":             defaultVPCKind,
+		"OrgGuard::Organizations::TrustedAccess":  trustedAccessKind,
 	}
 }
 

@@ -176,6 +176,11 @@ func TestTemplatesUseOnlyPropertiesThatKindsLookAt(t *testing.T) {
 		"AWS::KMS::Key":                    "KeyPolicy EnableKeyRotation [Description] [Tags]",
 		"AWS::KMS::Alias":                  "AliasName TargetKeyId",
 		"AWS::StepFunctions::StateMachine": "StateMachineName StateMachineType RoleArn DefinitionString [Tags]",
+		"AWS::CloudTrail::Trail": "TrailName IsLogging IsOrganizationTrail IsMultiRegionTrail IncludeGlobalServiceEvents EnableLogFileValidation S3BucketName KMSKeyId " +
+			"CloudWatchLogsLogGroupArn EventSelectors [CloudWatchLogsRoleArn] [Tags]",
+		"AWS::Logs::LogGroup":     "LogGroupName RetentionInDays [Tags]",
+		"AWS::Logs::MetricFilter": "FilterName LogGroupName FilterPattern MetricTransformations",
+		"AWS::CloudWatch::Alarm":  "AlarmName ActionsEnabled ComparisonOperator Threshold EvaluationPeriods TreatMissingData Metrics [AlarmDescription] [DatapointsToAlarm] [Tags]",
 	}
 	files, err := filepath.Glob("templates/*.yaml")
 	if err != nil {
@@ -206,15 +211,17 @@ func TestTemplatesUseOnlyPropertiesThatKindsLookAt(t *testing.T) {
 			}
 			switch typ {
 			case "AWS::KMS::Key":
-				keys[id] = true
+				if keys[id] = true; keyAliases[id] == "" {
+					t.Errorf("%s: key %s: there is no alias to find it by", file, id)
+				}
 			case "AWS::KMS::Alias":
-				if name := get(props, "AliasName").Value; name != alertKeyAlias {
-					t.Errorf("%s: alias %s: keys are found by %s", file, name, alertKeyAlias)
+				if name, of := get(props, "AliasName").Value, get(props, "TargetKeyId").Value; name != keyAliases[of] {
+					t.Errorf("%s: alias %s: key %s is found by %s", file, name, of, keyAliases[of])
 				}
 			}
 		}
 	}
-	if len(keys) > 1 {
-		t.Errorf("there are several keys, %v, and one alias to find them by", slices.Sorted(maps.Keys(keys)))
+	if len(keys) != len(keyAliases) {
+		t.Errorf("the templates have the keys %v; want those of %v", slices.Sorted(maps.Keys(keys)), keyAliases)
 	}
 }

@@ -13,10 +13,16 @@ import (
 	"github.com/orgguard/orgguard/orgs"
 )
 
-// alertKeyAlias is the alias of the one key that templates make. KMS gives keys
-// their ids, so the alias is how a key is found, and a key without it does not
+// keyAliases are the aliases of the keys that templates make, by logical id. KMS gives
+// keys their ids, so the alias is how a key is found, and a key without it does not
 // count as there. A test holds the templates to it.
+var keyAliases = map[string]string{"AlertKey": alertKeyAlias, "TrailKey": "alias/orgguard-trail"}
+
+// alertKeyAlias is the alias of the key of the alert topic.
 const alertKeyAlias = "alias/orgguard-alerts"
+
+// keyAlias is the alias of a template's key.
+func (r Resource) keyAlias() string { return keyAliases[r.LogicalID] }
 
 // keyState is the customer managed key behind the alias.
 type keyState struct {
@@ -49,8 +55,8 @@ func (s site) behindAlias(ctx context.Context, alias string) (*types.KeyMetadata
 	return out.KeyMetadata, nil
 }
 
-func observeKey(ctx context.Context, s site, _ Resource) (any, error) {
-	meta, err := s.behindAlias(ctx, alertKeyAlias)
+func observeKey(ctx context.Context, s site, r Resource) (any, error) {
+	meta, err := s.behindAlias(ctx, r.keyAlias())
 	if meta == nil || err != nil {
 		return nil, err
 	}
@@ -110,15 +116,15 @@ func repairKey(ctx context.Context, s site, r Resource, state any) error {
 		if err != nil {
 			return err
 		}
-		_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String(alertKeyAlias), TargetKeyId: aws.String(id)}, s.at.KMS)
+		_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String(r.keyAlias()), TargetKeyId: aws.String(id)}, s.at.KMS)
 		if err != nil {
-			return fmt.Errorf("create %s for key %s: %w", alertKeyAlias, id, err)
+			return fmt.Errorf("create %s for key %s: %w", r.keyAlias(), id, err)
 		}
 		if state, err = observeKey(ctx, s, r); err != nil {
 			return err
 		}
 		if st, exists = state.(keyState); !exists {
-			return fmt.Errorf("%s was just created and is not there", alertKeyAlias)
+			return fmt.Errorf("%s was just created and is not there", r.keyAlias())
 		}
 	}
 	if err := s.enableKey(ctx, st); err != nil {

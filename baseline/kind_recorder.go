@@ -283,6 +283,8 @@ func foreign(state any) (name string, controlTower, yes bool) {
 		name = st.Name
 	case channelState:
 		name = st.Name
+	case trailState:
+		return st.Name, st.Name == controlTowerTrail, st.foreign()
 	default:
 		return "", false, false
 	}

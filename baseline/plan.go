@@ -77,6 +77,14 @@ func (v view) foreign() (name string, controlTower, yes bool) {
 	return "", false, false
 }
 
+// foreignNoun is what foreign speaks of.
+func (v view) foreignNoun() string {
+	if v.unit.ID == "trail" {
+		return "trail"
+	}
+	return "recorder"
+}
+
 // Propose compares what was seen with what should be and says what to do. It
 // reads nothing: the tasks it returns hold the pool only to be carried out.
 func (b *Baseline) Propose(l *Look, pool *access.Pool) Proposal {
@@ -326,7 +334,7 @@ func describe(body string, params map[string]string) map[string]any {
 // wave is the wave in which an account is reached; 0 for what lives once, which
 // all waves rest on.
 func (p *proposer) wave(v view) int {
-	if !v.unit.everywhere() {
+	if !v.unit.everywhere() && (v.unit.place != trailOwner || v.unit.stage == plan.Central) {
 		return 0
 	}
 	return p.waves.of[v.account.ID]
@@ -485,13 +493,13 @@ func (p *proposer) adopt(v view) {
 	if name, controlTower, yes := v.foreign(); yes {
 		switch {
 		case controlTower:
-			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" belongs to Control Tower: audited, not touched", false))
+			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), v.foreignNoun()+" "+name+" belongs to Control Tower: audited, not touched", false))
 			return
-		case p.replaces(v.account.ID):
+		case v.unit.ID != "trail" && p.replaces(v.account.ID):
 			p.replace(v)
 			return
-		case !p.adopts(v.account.ID):
-			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "recorder "+name+" is kept as it is (existing: keep): audited, not touched", false))
+		case !p.adopts(v.unit.unit, v.account.ID):
+			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), v.foreignNoun()+" "+name+" is kept as it is (existing: keep): audited, not touched", false))
 			return
 		}
 	}
@@ -512,7 +520,7 @@ func (p *proposer) repair(v view) {
 		return
 	}
 	c := plan.Change{
-		Kind: "repair", Wave: p.wave(v), Stage: plan.Repairs, Verb: plan.Repair, Account: string(v.account.ID), AccountName: v.account.Name,
+		Kind: "repair", Wave: p.wave(v), Stage: v.unit.repairs(), Verb: plan.Repair, Account: string(v.account.ID), AccountName: v.account.Name,
 		Region: label(broken[0].Resource, v.region), Cells: 1, Targets: []string{instanceKey(v.account.ID, v.region)},
 		Undo: p.undoOf(v, broken),
 	}
@@ -538,7 +546,7 @@ func (p *proposer) repair(v view) {
 		c.Verb = plan.Verb(verbs[0])
 	}
 	if name, _, yes := v.foreign(); yes {
-		c.Why = "adopts recorder " + name + ": " + c.Why
+		c.Why = "adopts " + v.foreignNoun() + " " + name + ": " + c.Why
 	}
 	s := p.site(p.pool, v.account.ID, v.region)
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: adopted(broken), Apply: func(ctx context.Context) ([]plan.Failure, error) {

@@ -36,7 +36,7 @@ func (b *Baseline) replaces(id orgs.AccountID) bool {
 // orgguard's.
 func (b *Baseline) foreignness(id orgs.AccountID, r Resource, state any, ms []Mismatch) []Mismatch {
 	name, tower, other := foreign(state)
-	if !other || tower || !b.replaces(id) {
+	if _, trail := state.(trailState); trail || !other || tower || !b.replaces(id) {
 		return ms
 	}
 	return append(ms, Mismatch{

@@ -217,19 +217,19 @@ func (b *Baseline) tell(c Control, event map[string]any) (Told, error) {
 	}
 	out.Mail.Text = message
 	if b.Config.Alerts.Mode == spec.Central {
-		out.Mail, err = b.mail(machine.str("DefinitionString"), message, account)
+		out.Mail, err = b.mail(machine.str("DefinitionString"), message)
 	}
 	return out, err
 }
 
 // mail is what the state machine publishes for an input.
-func (b *Baseline) mail(definition, input, account string) (Mail, error) {
+func (b *Baseline) mail(definition, input string) (Mail, error) {
 	var in map[string]any
 	if err := json.Unmarshal([]byte(input), &in); err != nil {
 		return Mail{}, fmt.Errorf("input of the alert state machine: %w", err)
 	}
 	name := accountName
-	if a, ok := b.Org.Account(orgs.AccountID(account)); ok {
+	if a, ok := b.Org.Account(orgs.AccountID(fmt.Sprint(in["account"]))); ok {
 		name = a.Name
 	}
 	in["lookup"] = map[string]any{"name": name}
@@ -266,7 +266,7 @@ func (b *Baseline) Tell(event map[string]any) ([]Told, error) {
 // livesIn says whether a control has its rule in a Region.
 func (b *Baseline) livesIn(c Control, region string) bool {
 	return slices.ContainsFunc(b.units, func(u *composed) bool {
-		return u.everywhere() && slices.Contains(u.controls, c.ID) && slices.Contains(b.unitRegions(u.unit, b.candidates()), region)
+		return (u.everywhere() || u.place == trailOwner) && slices.Contains(u.controls, c.ID) && slices.Contains(b.unitRegions(u.unit, b.candidates()), region)
 	})
 }
 

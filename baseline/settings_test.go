@@ -299,7 +299,9 @@ func TestSettingsAreNotTemplates(t *testing.T) {
 	}
 	for _, f := range files {
 		control, _, _ := strings.Cut(filepath.Base(f), ".")
-		if !slices.Contains(b.Controls(), control) {
+		// What cloudtrail sets is a part of something that has templates too; see its
+		// own tests.
+		if control != cloudtrailID && !slices.Contains(b.Controls(), control) {
 			t.Errorf("%s belongs to no control of the test's configuration", f)
 		}
 	}

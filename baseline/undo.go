@@ -48,6 +48,8 @@ type recorderWas struct {
 	Recorder  string `json:"recorder,omitempty"`
 	Recording bool   `json:"recording,omitempty"`
 	Channel   string `json:"channel,omitempty"`
+	// Trail is a trail that was adopted, by itself.
+	Trail *trailWas `json:"trail,omitempty"`
 }
 
 // adopted is what an undo of an adoption puts back; nil for repairs of orgguard's
@@ -63,6 +65,8 @@ func adopted(broken []Inspection) any {
 			was.Recorder, was.Recording = st.Settings, st.Recording
 		case channelState:
 			was.Channel = st.Settings
+		case trailState:
+			was.Trail = st.was()
 		}
 	}
 	if !yes {
@@ -349,6 +353,10 @@ func (u *undoer) recorder(ctx context.Context, r journal.Record) {
 	}
 	id, region, _ := strings.Cut(r.Change.Targets[0], "/")
 	s := u.site(u.pool, orgs.AccountID(id), region)
+	if was.Trail != nil {
+		u.trail(ctx, r, s, was.Trail)
+		return
+	}
 	rec, err := observeRecorder(ctx, s, Resource{})
 	if err != nil {
 		u.leave(r, orgs.Reason(err), true)
@@ -382,23 +390,55 @@ func (u *undoer) recorder(ctx context.Context, r journal.Record) {
 	})
 }
 
-// asAdopted says whether a recorder is still as the baseline made it.
-func (u *undoer) asAdopted(s site, now recorderState) bool {
+// trail proposes to give a trail of somebody else's its settings of before.
+func (u *undoer) trail(ctx context.Context, r journal.Record, s site, was *trailWas) {
+	want := u.resource("trail", "AWS::CloudTrail::Trail", s)
+	state, err := observeTrail(ctx, s, want)
+	now, ok := state.(trailState)
+	var old struct{ TrailARN string }
+	bad := json.Unmarshal([]byte(was.Settings), &old)
+	switch {
+	case err != nil:
+		u.leave(r, orgs.Reason(err), true)
+	case bad != nil:
+		u.leave(r, "the journal's settings cannot be read: "+bad.Error(), true)
+	case !ok || now.ARN != old.TrailARN:
+		u.leave(r, "the trail "+old.TrailARN+" is gone, or there is another one", true)
+	case was.same(now):
+		u.leave(r, "has its settings of before already", false)
+	case want.Type != "" && slices.ContainsFunc(compareTrail(want, now), func(m Mismatch) bool { return m.Manual == "" }):
+		u.leave(r, "the trail "+now.Name+" was changed since", true)
+	default:
+		u.task(r, plan.Repair, "the trail gets the settings it had before it was adopted", func(ctx context.Context) ([]plan.Failure, error) {
+			return nil, was.restore(ctx, s, now)
+		})
+	}
+}
+
+// resource is a unit's resource of a type as the baseline wants it at a site; one
+// without a type where there is none.
+func (u *undoer) resource(unitID, typ string, s site) Resource {
 	for _, c := range u.units {
-		if c.ID != "recorder" {
+		if c.ID != unitID {
 			continue
 		}
 		rs, err := c.resources(u.scope(s.at.Account, s.at.Region))
 		if err != nil {
-			return false
+			return Resource{}
 		}
 		for _, r := range rs {
-			if r.Type == "AWS::Config::ConfigurationRecorder" {
-				return !slices.ContainsFunc(compareRecorder(r, now), func(m Mismatch) bool { return m.Manual == "" })
+			if r.Type == typ {
+				return r
 			}
 		}
 	}
-	return false
+	return Resource{}
+}
+
+// asAdopted says whether a recorder is still as the baseline made it.
+func (u *undoer) asAdopted(s site, now recorderState) bool {
+	want := u.resource("recorder", "AWS::Config::ConfigurationRecorder", s)
+	return want.Type != "" && !slices.ContainsFunc(compareRecorder(want, now), func(m Mismatch) bool { return m.Manual == "" })
 }
 
 // restore puts settings back without a gap in recording, unless the recorder did

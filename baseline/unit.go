@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/plan"
@@ -23,6 +24,7 @@ const (
 	alertsOfEach                // every account, the Regions that have an alert rule
 	securityOnly                // the security account, the home Region
 	managementOnly              // the management account, the home Region
+	trailOwner                  // the account and the Region of the organization's trail
 )
 
 // unit is what CloudFormation deploys as one: a stack set for units that live in
@@ -50,10 +52,16 @@ type unit struct {
 var units = []unit{
 	{ID: "central", Stack: "orgguard-central", Description: "orgguard: log bucket and alerts of the organization", place: securityOnly, stage: plan.Central},
 	{ID: "management", Stack: "orgguard-management", Description: "orgguard: what the management account lends to the security account", place: managementOnly, stage: plan.Central, mode: spec.Central},
+	{ID: "trail-access", Description: "orgguard: lets CloudTrail into the organization", place: managementOnly, stage: plan.Prerequisites, direct: true},
+	{ID: "trail-store", Stack: "orgguard-trail-store", Description: "orgguard: where the organization's trail is kept", place: securityOnly, stage: plan.Central},
+	{ID: "trail-logs", Stack: "orgguard-trail-logs", Description: "orgguard: the log group of the organization's trail", place: trailOwner, stage: plan.Central},
 	{ID: "roles", Stack: "orgguard-roles", Description: "orgguard: roles of AWS Config and EventBridge", place: homeOfEach, stage: plan.Roles},
+	// By itself: one of somebody else's is adopted, and then there is no such stack.
+	{ID: "trail", Stack: "orgguard-trail", Description: "orgguard: the organization's trail", place: trailOwner, stage: plan.Baseline, after: []string{"trail-store", "trail-logs"}},
 	{ID: "topic", Stack: "orgguard-topic", Description: "orgguard: the account's own alert topic", place: alertsOfEach, stage: plan.Roles, mode: spec.Local},
 	{ID: "recorder", Stack: "orgguard-recorder", Description: "orgguard: AWS Config recorder and delivery channel", place: everyRegion, stage: plan.Baseline, after: []string{"roles"}},
 	{ID: "alerts", Stack: "orgguard-alerts", Description: "orgguard: alert rules", place: everyRegion, stage: plan.Baseline, after: []string{"roles", "topic"}},
+	{ID: "trail-alerts", Stack: "orgguard-trail-alerts", Description: "orgguard: alerts on what the organization's trail records", place: trailOwner, stage: plan.Baseline, after: []string{"roles", "topic", "trail"}},
 	{ID: "signin", Stack: "orgguard-signin", Description: "orgguard: alert rules on events of the global Region", place: globalOfEach, stage: plan.Baseline, after: []string{"roles", "topic"}},
 	{ID: "rules", Stack: "orgguard-rules", Description: "orgguard: AWS Config rules", place: everyRegion, stage: plan.Rules, after: []string{"roles", "recorder"}},
 	{ID: "guardrails", Stack: "orgguard-guardrails", Description: "orgguard: Control Tower's detective guardrails", place: everyRegion, stage: plan.Rules, after: []string{"recorder"}},
@@ -62,9 +70,18 @@ var units = []unit{
 	{ID: "region", Description: "orgguard: settings of the account in a Region", place: everyRegion, stage: plan.Repairs, direct: true},
 }
 
+// repairs is the stage in which what drifted of the unit is put right. The parts of the
+// organization's trail rest on each other, and so do settings.
+func (u unit) repairs() plan.Stage {
+	if u.direct || strings.HasPrefix(u.ID, "trail") {
+		return u.stage
+	}
+	return plan.Repairs
+}
+
 // everywhere says whether the unit is a stack set.
 func (u unit) everywhere() bool {
-	return !u.direct && u.place != securityOnly && u.place != managementOnly
+	return !u.direct && u.place != securityOnly && u.place != managementOnly && u.place != trailOwner
 }
 
 // spread says whether the unit lives in every account: what an override can change.

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -162,7 +165,9 @@ func sandboxShow(s streams) *cli.Command {
 
 // tamperings are what `sandbox tamper` can do, as somebody who may: the access
 // role, which is exempt from the SCP, or the management account.
-var tamperings = []string{"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted"}
+var tamperings = []string{
+	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
+}
 
 // inNoRegion are the tamperings with what has no Region.
 var inNoRegion = []string{"boundary-removed"}
@@ -185,12 +190,15 @@ func sandboxTamper(s streams) *cli.Command {
 				return usage("--what %s needs --ou", what)
 			case slices.Contains(inNoRegion, what) && c.String("account") == "":
 				return usage("--what %s needs --account", what)
-			case what != "scp-detached" && !slices.Contains(inNoRegion, what) && (c.String("account") == "" || c.String("region") == ""):
+			case what != "scp-detached" && !strings.HasPrefix(what, "trail-") && !slices.Contains(inNoRegion, what) && (c.String("account") == "" || c.String("region") == ""):
 				return usage("--what %s needs --account and --region", what)
 			}
 			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
 				if c.String("what") == "scp-detached" {
 					return detachSCP(ctx, s, w, org, c.String("ou"))
+				}
+				if what := c.String("what"); strings.HasPrefix(what, "trail-") {
+					return tamperTrail(ctx, s, w, what)
 				}
 				a, err := org.FindAccount(c.String("account"))
 				if err != nil {
@@ -263,6 +271,32 @@ func detachSCP(ctx context.Context, s streams, w *sim.World, org *orgs.Organizat
 		}
 	}
 	return usage("policy %s is not attached to OU %s", protect.PolicyName, ref)
+}
+
+// tamperTrail does something to the organization's trail, in the management account.
+func tamperTrail(ctx context.Context, s streams, w *sim.World, what string) error {
+	out, err := cloudtrail.NewFromConfig(w.ManagementConfig("us-east-1")).DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{})
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(out.TrailList, func(t trailtypes.Trail) bool { return aws.ToBool(t.IsOrganizationTrail) })
+	if i < 0 {
+		return usage("the organization has no trail")
+	}
+	t := out.TrailList[i]
+	cfg := w.ManagementConfig(aws.ToString(t.HomeRegion))
+	client, logs := cloudtrail.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
+	switch what {
+	case "trail-stopped":
+		_, err = client.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: t.TrailARN})
+		return told(s, err, "stopped trail %s", aws.ToString(t.Name))
+	case "trail-changed":
+		_, err = client.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: t.TrailARN, IsMultiRegionTrail: aws.Bool(false), EnableLogFileValidation: aws.Bool(false)})
+		return told(s, err, "trail %s records one Region only, and its log files are not validated", aws.ToString(t.Name))
+	}
+	_, group, _ := strings.Cut(strings.TrimSuffix(aws.ToString(t.CloudWatchLogsLogGroupArn), ":*"), ":log-group:")
+	_, err = logs.DeleteMetricFilter(ctx, &cloudwatchlogs.DeleteMetricFilterInput{LogGroupName: aws.String(group), FilterName: aws.String("orgguard-unauthorized")})
+	return told(s, err, "deleted metric filter orgguard-unauthorized of log group %s", group)
 }
 
 func sandboxTry(s streams) *cli.Command {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -188,7 +189,7 @@ func newTeardownCommand(s streams) *cli.Command {
 		Usage: "take away what rollouts made, the SCP first, and keep what holds history; ends with what is left",
 		Flags: append(reverseFlags(),
 			&cli.BoolFlag{Name: "delete-history", Usage: "delete orgguard's recorders, and the log bucket if it is empty, too"},
-			&cli.BoolFlag{Name: "restore-recorders", Usage: "give adopted and replaced recorders back as they were before, from the journals"}),
+			&cli.BoolFlag{Name: "restore-recorders", Usage: "give adopted and replaced recorders, and adopted trails, back as they were before, from the journals"}),
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
@@ -266,8 +267,15 @@ func (s *session) adoptions(ctx context.Context) ([]journal.Record, error) {
 			return nil, &orgs.Hinted{Err: fmt.Errorf("journal of run %s: %w", r.Run, err), Next: "without --restore-recorders the adopted recorders stay as they are"}
 		}
 		for _, step := range l.Steps() {
-			if (step.Change.Kind == "repair" || step.Change.Kind == "replace") && step.Was != nil && len(step.Change.Targets) == 1 && !seen[step.Change.Targets[0]] {
-				seen[step.Change.Targets[0]] = true
+			if (step.Change.Kind == "repair" || step.Change.Kind == "replace") && step.Was != nil && len(step.Change.Targets) == 1 {
+				key := step.Change.Targets[0]
+				if strings.HasPrefix(step.Change.Resource, "trail ") {
+					key += " trail" // a recorder may be there too
+				}
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
 				out = append(out, step)
 			}
 		}

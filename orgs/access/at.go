@@ -6,6 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -80,6 +82,12 @@ func (a At) AccessAnalyzer(o *accessanalyzer.Options) { o.Region, o.Credentials 
 
 // ControlTower makes a call of AWS Control Tower from here.
 func (a At) ControlTower(o *controltower.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// CloudWatch makes a call of CloudWatch from here.
+func (a At) CloudWatch(o *cloudwatch.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// Logs makes a call of CloudWatch Logs from here.
+func (a At) Logs(o *cloudwatchlogs.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // EC2 makes a call of EC2 from here.
 func (a At) EC2(o *ec2.Options) { o.Region, o.Credentials = a.Region, a.creds }

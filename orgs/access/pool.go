@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -82,6 +84,8 @@ type Pool struct {
 	ControlTower   *controltower.Client
 	EC2            EC2
 	S3Control      *s3control.Client
+	CloudWatch     *cloudwatch.Client
+	Logs           *cloudwatchlogs.Client
 
 	opts   Options
 	base   aws.Config
@@ -161,6 +165,8 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.ControlTower = controltower.NewFromConfig(cfg)
 	p.EC2 = newEC2(cfg)
 	p.S3Control = s3control.NewFromConfig(cfg)
+	p.CloudWatch = cloudwatch.NewFromConfig(cfg)
+	p.Logs = cloudwatchlogs.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

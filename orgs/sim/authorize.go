@@ -376,6 +376,7 @@ var serviceCodes = map[string]errorCodes{
 	"SQS":            {"AccessDenied", "InvalidClientTokenId", "RequestThrottled", nil},
 	"S3":             {"AccessDenied", "InvalidToken", "SlowDown", nil},
 	"S3 Control":     {"AccessDenied", "InvalidToken", "SlowDown", nil},
+	"CloudWatch":     {"AccessDenied", "InvalidClientTokenId", "Throttling", nil},
 	"EC2":            {"UnauthorizedOperation", "AuthFailure", "RequestLimitExceeded", nil},
 }
 

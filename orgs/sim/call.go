@@ -26,6 +26,9 @@ type call struct {
 	keyVia string
 	// boundary is what iam:PermissionsBoundary says; "" when it is not there.
 	boundary string
+	// trails are those that were logging when the call was made: they log the one
+	// that stops them.
+	trails []*trail
 }
 
 // account is the account whose resources the call acts on.
@@ -72,6 +75,7 @@ func (w *World) invoke(c *call, in any) (any, error) {
 		resource = o.resource(c, in)
 	}
 	c.boundary = c.boundaryKey(in)
+	c.trails = w.trailsOf(c.caller.Account, w.eventRegion(c, svc))
 	err := w.authorize(c, action, resource)
 	var out any
 	if err == nil {
@@ -79,8 +83,10 @@ func (w *World) invoke(c *call, in any) (any, error) {
 	}
 	if o.access == write {
 		w.writes++
+	}
+	if c.recorded(o.access, err) {
 		w.dirty()
-		w.record(c, svc, in, out, err) // CloudTrail, and with it EventBridge
+		w.record(c, svc, o.access, in, out, err) // CloudTrail, and with it EventBridge
 	}
 	return out, err
 }

@@ -38,6 +38,8 @@ type resourceType struct {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 var resourceTypes = map[string]resourceType{
 	"AWS::CloudFormation::WaitConditionHandle": waitConditionHandle,
+	"AWS::CloudTrail::Trail":                   cfnTrail,
+	"AWS::CloudWatch::Alarm":                   cfnAlarm,
 	"AWS::Config::ConfigRule":                  cfnConfigRule,
 	"AWS::Config::ConfigurationRecorder":       cfnRecorder,
 	"AWS::Config::ConformancePack":             cfnConformancePack,
@@ -52,6 +54,8 @@ var resourceTypes = map[string]resourceType{
 	"AWS::IAM::ServiceLinkedRole":              cfnServiceLinkedRole,
 	"AWS::KMS::Alias":                          cfnKeyAlias,
 	"AWS::KMS::Key":                            cfnKey,
+	"AWS::Logs::LogGroup":                      cfnLogGroup,
+	"AWS::Logs::MetricFilter":                  cfnMetricFilter,
 	"AWS::S3::Bucket":                          cfnBucket,
 	"AWS::S3::BucketPolicy":                    cfnBucketPolicy,
 	"AWS::SNS::Subscription":                   cfnSubscription,

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -44,22 +46,20 @@ var dataEvents = map[string]bool{
 	"states:StartSyncExecution": true,
 }
 
-// record is CloudTrail: it notes a write in the caller's event history, and
-// when a trail is logging tells EventBridge.
+// record is CloudTrail: it notes a call in the caller's event history, and when a
+// trail is logging tells EventBridge, and CloudWatch Logs when the trail does.
+// Reads that were not refused are left out: there would be nothing else.
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
-func (w *World) record(c *call, svc service, in, out any, err error) {
+func (w *World) record(c *call, svc service, kind access, in, out any, err error) {
 	if dataEvents[svc.prefix+":"+c.op] {
 		return
 	}
-	region := c.region
-	if svc.global {
-		region = w.globalRegion()
-	}
+	region := w.eventRegion(c, svc)
 	event := map[string]any{
 		"eventVersion":       "1.11",
 		"userIdentity":       w.userIdentity(c),
 		"eventTime":          c.now.UTC().Format(time.RFC3339),
-		"eventSource":        svc.prefix + ".amazonaws.com",
+		"eventSource":        cmp.Or(svc.source, svc.prefix) + ".amazonaws.com",
 		"eventName":          c.op,
 		"awsRegion":          region,
 		"sourceIPAddress":    callerAddress,
@@ -68,7 +68,7 @@ func (w *World) record(c *call, svc service, in, out any, err error) {
 		"responseElements":   nil,
 		"requestID":          w.uuid(),
 		"eventID":            w.uuid(),
-		"readOnly":           false,
+		"readOnly":           kind == read,
 		"eventType":          "AwsApiCall",
 		"managementEvent":    true,
 		"recipientAccountId": c.caller.Account,
@@ -85,7 +85,39 @@ func (w *World) record(c *call, svc service, in, out any, err error) {
 		event["responseElements"] = parameters(out)
 	}
 	w.keep(c.caller.Account, region, event, c.now)
-	w.emit(c.caller.Account, region, "AWS API Call via CloudTrail", "aws."+svc.prefix, event, c.now)
+	w.emit(c.trails, c.caller.Account, region, "AWS API Call via CloudTrail", "aws."+cmp.Or(svc.source, svc.prefix), event, c.now)
+}
+
+// recorded says whether CloudTrail is told of a call: of writes, and where somebody
+// reads a trail in CloudWatch Logs, of reads that were refused.
+func (c *call) recorded(kind access, err error) bool {
+	return kind == write || err != nil && refused(err) && slices.ContainsFunc(c.trails, func(t *trail) bool { return t.Settings.CloudWatchLogsLogGroupArn != nil })
+}
+
+// refused says whether an error is the refusal of a caller.
+func refused(err error) bool {
+	code, _ := errorParts(err)
+	return strings.HasPrefix(code, "AccessDenied") || code == "UnauthorizedOperation" || code == "AuthorizationError"
+}
+
+// eventRegion is the Region of a call's events.
+func (w *World) eventRegion(c *call, svc service) string {
+	if svc.global {
+		return w.globalRegion()
+	}
+	return c.region
+}
+
+// trailsOf are the trails that log what happens in an account × Region.
+func (w *World) trailsOf(account, region string) []*trail {
+	var out []*trail
+	for _, t := range w.state.Trails {
+		if t.Logging && w.covers(t, account, region) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b *trail) int { return strings.Compare(a.arn(), b.arn()) })
+	return out
 }
 
 // trailError is an error as CloudTrail writes it: refusals by policies have
@@ -95,7 +127,10 @@ func trailError(c *call, err error) (code, message string) {
 	if !errors.As(err, &api) {
 		return "InternalFailure", err.Error()
 	}
-	if code = api.ErrorCode(); code == codesOf(c.service).denied {
+	switch code = api.ErrorCode(); {
+	case code == "UnauthorizedOperation":
+		code = "Client." + code // EC2 says whose fault it is
+	case code == codesOf(c.service).denied:
 		code = "AccessDenied"
 	}
 	return code, api.ErrorMessage()
@@ -153,15 +188,16 @@ func (w *World) keep(account, region string, event map[string]any, now time.Time
 	}
 }
 
-// emit wraps a record in EventBridge's envelope and delivers it, if a trail is
-// logging: without one EventBridge sees no API calls.
+// emit delivers a record to the trails' log groups, and in EventBridge's envelope to
+// EventBridge: without a trail that is logging it sees no API calls.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
-func (w *World) emit(account, region, detailType, source string, detail map[string]any, now time.Time) {
-	if !w.state.TrailLogging || w.deliveries >= maxDeliveries {
+func (w *World) emit(trails []*trail, account, region, detailType, source string, detail map[string]any, now time.Time) {
+	if len(trails) == 0 || w.deliveries >= maxDeliveries {
 		return
 	}
 	w.deliveries++
 	defer func() { w.deliveries-- }()
+	w.logTo(trails, account, region, detail, now)
 	w.deliver(account, region, map[string]any{
 		"version":     "0",
 		"id":          w.uuid(),
@@ -236,7 +272,7 @@ func (w *World) SignIn(account string, root bool, mfa, success bool) {
 	event["responseElements"] = map[string]any{"ConsoleLogin": result}
 	w.dirty()
 	w.keep(account, region, event, now)
-	w.emit(account, region, "AWS Console Sign In via CloudTrail", "aws.signin", event, now)
+	w.emit(w.trailsOf(account, region), account, region, "AWS Console Sign In via CloudTrail", "aws.signin", event, now)
 }
 
 // parameters turns an SDK input or output into the JSON value CloudTrail

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,11 +13,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 )
 
-// cloudtrailOps are the operations on the event history. Trails are not
-// modelled as resources: Spec.TrailLogging says whether one is logging.
+// cloudtrailOps are the operations on trails and on the event history.
 var cloudtrailOps = map[string]operation{
-	"DescribeTrails": op(read, describeTrails),
-	"LookupEvents":   op(read, lookupEvents),
+	"AddTags":           onTrail(op(write, addTrailTags), func(in *cloudtrail.AddTagsInput) *string { return in.ResourceId }),
+	"CreateTrail":       onTrail(op(write, createTrail), func(in *cloudtrail.CreateTrailInput) *string { return in.Name }),
+	"DeleteTrail":       onTrail(op(write, deleteTrail), func(in *cloudtrail.DeleteTrailInput) *string { return in.Name }),
+	"DescribeTrails":    op(read, describeTrails),
+	"GetEventSelectors": onTrail(op(read, getEventSelectors), func(in *cloudtrail.GetEventSelectorsInput) *string { return in.TrailName }),
+	"GetTrail":          onTrail(op(read, getTrail), func(in *cloudtrail.GetTrailInput) *string { return in.Name }),
+	"GetTrailStatus":    onTrail(op(read, getTrailStatus), func(in *cloudtrail.GetTrailStatusInput) *string { return in.Name }),
+	"ListTags":          op(read, listTrailTags),
+	"ListTrails":        op(read, listTrails),
+	"LookupEvents":      op(read, lookupEvents),
+	"PutEventSelectors": onTrail(op(write, putEventSelectors), func(in *cloudtrail.PutEventSelectorsInput) *string { return in.TrailName }),
+	"RemoveTags":        onTrail(op(write, removeTrailTags), func(in *cloudtrail.RemoveTagsInput) *string { return in.ResourceId }),
+	"StartLogging":      onTrail(op(write, startLogging), func(in *cloudtrail.StartLoggingInput) *string { return in.Name }),
+	"StopLogging":       onTrail(op(write, stopLogging), func(in *cloudtrail.StopLoggingInput) *string { return in.Name }),
+	"UpdateTrail":       onTrail(op(write, updateTrail), func(in *cloudtrail.UpdateTrailInput) *string { return in.Name }),
+}
+
+// onTrail makes an operation on a trail, which its name or its ARN names.
+func onTrail[I any](o operation, name func(*I) *string) operation {
+	return on(o, func(c *call, in *I) string {
+		ref := aws.ToString(name(in))
+		if !strings.HasPrefix(ref, "arn:") {
+			ref = c.arn("cloudtrail", "trail/"+ref)
+		}
+		return ref
+	})
 }
 
 // Bounds of LookupEvents.

@@ -129,7 +129,9 @@ func TestTheHistoryIsBounded(t *testing.T) {
 func TestEventBridgeSeesCallsWhileATrailIsLogging(t *testing.T) {
 	for _, logging := range []bool{true, false} {
 		w := newTestWorld(t, "demo")
-		w.state.TrailLogging = logging
+		for _, trail := range w.state.Trails {
+			trail.Logging = logging
+		}
 		ctx, cfg := t.Context(), w.Config("ap-northeast-1", w.RolePrincipal(legacyLab, "Admin", "alice"))
 		queues, events := sqs.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg)
 		const arn = "arn:aws:sqs:ap-northeast-1:500000000003:alarms"

@@ -275,7 +275,7 @@ func TestAlertsThatGetLost(t *testing.T) {
 		}, 1, nil, nil},
 		{"no trail is logging", func(_ *testing.T, w *World) {
 			w.mu.Lock()
-			w.state.TrailLogging = false
+			w.state.Trails = nil
 			w.mu.Unlock()
 		}, 0, nil, nil},
 	}

@@ -16,7 +16,7 @@ import (
 
 // stateVersion is the version of the sandbox file's format. A file of another
 // version is refused: a sandbox is made again faster than it is migrated.
-const stateVersion = 1
+const stateVersion = 2
 
 const (
 	lockWait = 10 * time.Second

@@ -119,11 +119,11 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		want, hint string
 	}{
 		"a file that is not there":   {func() (*World, error) { return Open(filepath.Join(dir, "none")) }, "no such file", "create one: orgguard sandbox create"},
-		"a file of another version":  {func() (*World, error) { return Open(write("old", `{"version":99}`)) }, "version 99, this orgguard reads version 1", "make it again"},
+		"a file of another version":  {func() (*World, error) { return Open(write("old", `{"version":99}`)) }, "version 99, this orgguard reads version 2", "make it again"},
 		"a file of something else":   {func() (*World, error) { return Open(write("text", `hello`)) }, "not a sandbox file", "make it again"},
-		"a file that is cut off":     {func() (*World, error) { return Open(write("cut", `{"version":1,"accounts":{`)) }, "not a sandbox file", "make it again"},
+		"a file that is cut off":     {func() (*World, error) { return Open(write("cut", `{"version":2,"accounts":{`)) }, "not a sandbox file", "make it again"},
 		"a file that must be kept":   {func() (*World, error) { return Create(write("kept", `{}`), s, false) }, "already exists", "--force"},
-		"a file with the wrong type": {func() (*World, error) { return Open(write("wrong", `{"version":1,"accounts":[]}`)) }, "damaged", "make it again"},
+		"a file with the wrong type": {func() (*World, error) { return Open(write("wrong", `{"version":2,"accounts":[]}`)) }, "damaged", "make it again"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

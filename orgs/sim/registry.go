@@ -17,6 +17,7 @@ const (
 // service is one AWS service as the world knows it.
 type service struct {
 	prefix string // IAM action prefix and CloudTrail event source, e.g. "config"
+	source string // CloudTrail event source without its domain, when it is not prefix
 	global bool   // one endpoint for all Regions: events appear in the partition's global Region
 	ops    map[string]operation
 }
@@ -72,6 +73,9 @@ var services = map[string]service{
 	"ControlTower":   {prefix: "controltower", ops: controltowerOps},
 	"EC2":            {prefix: "ec2", ops: ec2Ops},
 	"S3 Control":     {prefix: "s3", ops: s3controlOps},
+
+	"CloudWatch":      {prefix: "cloudwatch", source: "monitoring", ops: cloudwatchOps},
+	"CloudWatch Logs": {prefix: "logs", ops: logsOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

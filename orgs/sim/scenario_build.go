@@ -80,7 +80,10 @@ func (b *specBuilder) build() error {
 		return err
 	}
 	// What led here is not part of the story.
-	state.Outbox, state.TrailLogging = nil, s.TrailLogging
+	if s.TrailLogging {
+		w.seedTrail(b.now)
+	}
+	state.Outbox = nil
 	for _, a := range state.Accounts {
 		a.Trail = nil
 	}

@@ -23,9 +23,8 @@ type State struct {
 	StackSets stackSetsState           `json:"stack_sets"`
 	Buckets   map[string]*bucketState  `json:"buckets"` // bucket names are global in a partition
 
-	// TrailLogging says whether an organization trail is logging; without
-	// one EventBridge sees no API calls.
-	TrailLogging bool `json:"trail_logging"`
+	// Trails are the CloudTrail trails of all accounts, by ARN.
+	Trails map[string]*trail `json:"trails,omitempty"`
 	// Outbox is every message a topic delivered to a mailbox, oldest first.
 	Outbox []Mail `json:"outbox"`
 	// Faults are kept with the state so that `sandbox tamper` can set them
@@ -60,6 +59,8 @@ type regionState struct {
 	Stacks stacksState `json:"stacks"`
 	EC2    ec2State    `json:"ec2,omitzero"`
 	SSM    ssmState    `json:"ssm,omitzero"`
+	Logs   logsState   `json:"logs,omitzero"`
+	Watch  watchState  `json:"cloudwatch,omitzero"`
 }
 
 // Mail is one message that reached an endpoint of a topic.

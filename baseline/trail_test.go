@@ -1,0 +1,349 @@
+package baseline
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/logpattern"
+	"github.com/orgguard/orgguard/orgs/plan"
+	"github.com/orgguard/orgguard/orgs/sim"
+)
+
+// trailConfig has the organization's trail and the alert that reads it, and of the rest
+// what they need.
+const trailConfig = demoConfig + `
+baseline:
+  cloudtrail: true
+  unauthorized-alert: true
+`
+
+// trailRig is the demo organization, with its old trail or without any.
+func trailRig(t *testing.T, old bool, config string) *rig {
+	t.Helper()
+	s, err := sim.Scenario("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.TrailLogging = old
+	r := newRig(t, s, config)
+	firstControls(r.cfg)
+	return r
+}
+
+// trails are the organization's trails as they show in the management account.
+func (r *rig) trails(t *testing.T) []trailtypes.Trail {
+	t.Helper()
+	out, err := cloudtrail.NewFromConfig(r.member(management, tokyo)).DescribeTrails(t.Context(), &cloudtrail.DescribeTrailsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.TrailList
+}
+
+// findings are what an audit finds wrong, in short.
+func (r *rig) findings(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, f := range wrong(r.audit(t, Filter{})) {
+		out = append(out, f.Account+" "+f.Region+" "+f.Resource+": "+f.Reason)
+	}
+	return out
+}
+
+// From no trail to one that records everywhere, and through all that somebody can do to
+// it.
+func TestTheTrailFromRolloutToTeardown(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := trailRig(t, false, trailConfig)
+		r.mustRollout(t)
+		r.mustBeClean(t)
+		if got := r.trails(t); len(got) != 1 || aws.ToString(got[0].Name) != ownTrail {
+			t.Fatalf("there are the trails %+v", got)
+		}
+		arn := r.trails(t)[0].TrailARN
+
+		c := cloudtrail.NewFromConfig(r.member(management, tokyo))
+		l := cloudwatchlogs.NewFromConfig(r.member(management, tokyo))
+		w := cloudwatch.NewFromConfig(r.member(management, tokyo))
+		const security = "200000000001"
+		bucket := aws.String("orgguard-trail-" + security + "-" + tokyo)
+		trail, here := management+" "+tokyo+" trail orgguard: ", management+" "+tokyo+" "
+		for _, x := range []struct {
+			name string
+			do   func() error
+			want []string
+		}{
+			{"the trail is stopped", func() error {
+				_, err := c.StopLogging(t.Context(), &cloudtrail.StopLoggingInput{Name: arn})
+				return err
+			}, []string{trail + "the trail is stopped"}},
+			{"the trail is changed", func() error {
+				_, err := c.UpdateTrail(t.Context(), &cloudtrail.UpdateTrailInput{
+					Name: arn, IsMultiRegionTrail: aws.Bool(false), EnableLogFileValidation: aws.Bool(false), KmsKeyId: aws.String(""),
+					CloudWatchLogsLogGroupArn: aws.String(""), CloudWatchLogsRoleArn: aws.String(""),
+				})
+				return err
+			}, []string{
+				trail + "the trail delivers to no log group", trail + "the trail records one Region only",
+				trail + "the trail's log files are not encrypted with a KMS key", trail + "the trail's log files are not validated",
+			}},
+			{"the trail is not the organization's any more", func() error {
+				_, err := c.UpdateTrail(t.Context(), &cloudtrail.UpdateTrailInput{Name: arn, IsOrganizationTrail: aws.Bool(false)})
+				return err
+			}, []string{trail + "the trail is not the organization's any more"}},
+			{"reads and calls of KMS are left out", func() error {
+				_, err := c.PutEventSelectors(t.Context(), &cloudtrail.PutEventSelectorsInput{TrailName: arn, EventSelectors: []trailtypes.EventSelector{
+					{ReadWriteType: trailtypes.ReadWriteTypeAll, ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}, {ReadWriteType: trailtypes.ReadWriteTypeWriteOnly},
+				}})
+				return err
+			}, []string{trail + "the trail does not record all management events"}},
+			{"the trail is deleted", func() error {
+				_, err := c.DeleteTrail(t.Context(), &cloudtrail.DeleteTrailInput{Name: arn})
+				return err
+			}, []string{trail + "missing: trail orgguard"}},
+			{"the bucket's policy is opened", func() error {
+				_, err := s3.NewFromConfig(r.member(security, tokyo)).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+					Bucket: bucket, Policy: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"cloudtrail.amazonaws.com"},"Action":"s3:*","Resource":"arn:aws:s3:::` + *bucket + `/*"}]}`),
+				})
+				return err
+			}, []string{trail + "the trail's log files do not arrive", security + " " + tokyo + " bucket policy " + *bucket + ": the bucket's policy differs"}},
+			{"the key is disabled", func() error {
+				k := kms.NewFromConfig(r.member(security, tokyo))
+				out, err := k.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: aws.String("alias/orgguard-trail")})
+				if err == nil {
+					_, err = k.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: out.KeyMetadata.KeyId})
+				}
+				return err
+			}, []string{
+				trail + "the trail's log files do not arrive", security + " " + tokyo + " key TrailKey: the key is disabled",
+				security + " " + tokyo + " key alias alias/orgguard-trail: the alias points to a key that is disabled",
+			}},
+			{"the log group keeps events for a day", func() error {
+				_, err := l.PutRetentionPolicy(t.Context(), &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: aws.String(ownLogGroup), RetentionInDays: aws.Int32(1)})
+				return err
+			}, []string{here + "log group orgguard-trail: the log group keeps events for another time"}},
+			{"the log group is deleted", func() error {
+				_, err := l.DeleteLogGroup(t.Context(), &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: aws.String(ownLogGroup)})
+				return err
+			}, []string{
+				here + "log group orgguard-trail: missing: log group orgguard-trail", trail + "the trail's events do not arrive in the log group",
+				here + "metric filter orgguard-unauthorized: missing: metric filter orgguard-unauthorized",
+			}},
+			{"the metric filter counts nothing", func() error {
+				_, err := l.DeleteMetricFilter(t.Context(), &cloudwatchlogs.DeleteMetricFilterInput{LogGroupName: aws.String(ownLogGroup), FilterName: aws.String("orgguard-unauthorized")})
+				return err
+			}, []string{here + "metric filter orgguard-unauthorized: missing: metric filter orgguard-unauthorized"}},
+			{"the alarm is deleted", func() error {
+				_, err := w.DeleteAlarms(t.Context(), &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{"orgguard-unauthorized"}})
+				return err
+			}, []string{here + "alarm orgguard-unauthorized: missing: alarm orgguard-unauthorized"}},
+			{"the alarm's actions are disabled", func() error {
+				_, err := w.DisableAlarmActions(t.Context(), &cloudwatch.DisableAlarmActionsInput{AlarmNames: []string{"orgguard-unauthorized"}})
+				return err
+			}, []string{here + "alarm orgguard-unauthorized: the alarm's actions are disabled"}},
+		} {
+			if err := x.do(); err != nil {
+				t.Fatalf("%s: %v", x.name, err)
+			}
+			if diff := cmp.Diff(x.want, r.findings(t)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", x.name, diff)
+			}
+			r.mustRollout(t)
+			r.mustBeClean(t)
+		}
+
+		b := r.open(t)
+		for _, o := range plan.Execute(t.Context(), b.Teardown(t.Context(), b.pool, KeepHistory, 8).Tasks, 8, nil).Outcomes {
+			if o.Err != "" || len(o.Failures) > 0 {
+				t.Fatalf("%s: %s %+v", o.Change.Resource, o.Err, o.Failures)
+			}
+		}
+		if got := r.trails(t); len(got) != 0 {
+			t.Errorf("after the teardown there are the trails %+v", got)
+		}
+		if _, err := s3.NewFromConfig(r.member(security, tokyo)).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: bucket}); err != nil {
+			t.Errorf("the trail's bucket is history, and is gone: %v", err)
+		}
+		r.mustRollout(t)
+		r.mustBeClean(t)
+	})
+}
+
+// Somebody who tries what he may not do is seen: once for each account, whatever
+// service refuses.
+func TestRefusedCallsAreTold(t *testing.T) {
+	for _, config := range []string{trailConfig, strings.Replace(trailConfig, "mode: central", "mode: local", 1)} {
+		inBubble(t, func(t *testing.T) {
+			r := trailRig(t, false, config)
+			r.mustRollout(t)
+			try := func(account string, times int) {
+				t.Helper()
+				c := iam.NewFromConfig(r.w.Config(virginia, r.w.RolePrincipal(account, "orgguard-config-recorder", "mallory")))
+				for range times {
+					if _, err := c.DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: aws.String("Admin")}); orgs.Code(err) != "AccessDenied" {
+						t.Fatalf("the role may delete roles: %v", err)
+					}
+				}
+			}
+			var told []string
+			tell := func() []string {
+				t.Helper()
+				var out []string
+				for _, m := range r.w.Outbox() {
+					if strings.Contains(m.Message, "Many calls") {
+						out = append(out, m.Subject+"\n"+m.Message)
+					}
+				}
+				fresh := out[len(told):]
+				told = out
+				return fresh
+			}
+			try(shopProd, 4)
+			try(legacy, 4)
+			if got := tell(); len(got) != 0 {
+				t.Fatalf("four refused calls in each of two accounts are told: %q", got)
+			}
+			try(shopProd, 3)
+			got := tell()
+			if len(got) != 1 || !strings.Contains(got[0], shopProd) || strings.Contains(got[0], legacy) {
+				t.Fatalf("seven refused calls: told %q", got)
+			}
+			try(legacy, 1)
+			if got := tell(); len(got) != 1 || !strings.Contains(got[0], legacy) {
+				t.Fatalf("the other account's fifth refused call: told %q", got)
+			}
+		})
+	}
+}
+
+// A trail of somebody else's is adopted and not paid for twice, and gets its settings
+// back.
+func TestATrailOfSomebodyElseIsAdopted(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		adopt := strings.Replace(trailConfig, "cloudtrail: true", "cloudtrail: {region: us-east-1}", 1)
+		r := trailRig(t, true, adopt)
+		before := r.trails(t)
+		r.mustRollout(t)
+		trail := management + " us-east-1 trail orgguard: "
+		if diff := cmp.Diff([]string{trail + "the trail's log files are not encrypted with a KMS key"}, r.findings(t)); diff != "" {
+			t.Errorf("after the rollout (-want +got):\n%s", diff)
+		}
+		after := r.trails(t)
+		if len(after) != 1 || aws.ToString(after[0].Name) != "organization-trail" || aws.ToString(after[0].S3BucketName) != aws.ToString(before[0].S3BucketName) {
+			t.Fatalf("there are the trails %+v", after)
+		}
+		if !aws.ToBool(after[0].LogFileValidationEnabled) || after[0].CloudWatchLogsLogGroupArn == nil {
+			t.Errorf("the adopted trail: %+v", after[0])
+		}
+		p := r.plan(t)
+		if len(p.Tasks) != 0 {
+			t.Errorf("a second rollout would do %q", summary(p))
+		}
+	})
+}
+
+func TestATrailIsKeptAsItIs(t *testing.T) {
+	for _, config := range []string{
+		strings.Replace(trailConfig, "cloudtrail: true", "cloudtrail: {existing: keep, region: us-east-1}", 1), trailConfig,
+	} {
+		inBubble(t, func(t *testing.T) {
+			r := trailRig(t, true, config)
+			r.mustRollout(t)
+			if got := r.trails(t); len(got) != 1 || got[0].CloudWatchLogsLogGroupArn != nil {
+				t.Errorf("there are the trails %+v", got)
+			}
+			got := strings.Join(r.findings(t), "\n")
+			if !strings.Contains(got, "the trail delivers to no log group") {
+				t.Errorf("findings:\n%s", got)
+			}
+		})
+	}
+}
+
+// The log group, the filter and the alarm are in the trail's home Region, the bucket and
+// its key in the baseline's.
+func TestTheTrailInAnotherRegion(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := trailRig(t, false, strings.Replace(trailConfig, "cloudtrail: true", "cloudtrail: {region: us-east-1}", 1))
+		r.mustRollout(t)
+		r.mustBeClean(t)
+		got := r.trails(t)
+		if len(got) != 1 || aws.ToString(got[0].HomeRegion) != virginia || !strings.Contains(aws.ToString(got[0].KmsKeyId), tokyo) {
+			t.Errorf("there are the trails %+v", got)
+		}
+	})
+}
+
+// What a rollout deploys of the trail, to be read by people.
+func TestRenderedTrail(t *testing.T) {
+	for _, mode := range []string{"central", "local"} {
+		b, err := resolveSmall(t, "aws", fmt.Sprintf("regions: [eu-west-1, us-east-1]\nhome_region: eu-west-1\nalerts: {mode: %s}\nbaseline: {cloudtrail: true, unauthorized-alert: true}\n", mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for _, tmpl := range b.Templates() {
+			if strings.HasPrefix(tmpl.Name, "orgguard-trail") {
+				seen++
+				golden(t, filepath.Join("testdata", "golden", "trail", mode+"."+tmpl.Name+".yaml"), tmpl.Body)
+			}
+		}
+		if seen != 4 {
+			t.Errorf("%d templates; want those of store, logs, trail and alerts", seen)
+		}
+	}
+}
+
+// Which events of the trail count, and which do not.
+func TestRefusedCallsThatCount(t *testing.T) {
+	s := &UnauthorizedSettings{IgnoreEvents: []string{"HeadBucket"}, IgnoreRoles: []string{"Scanner"}}
+	p, err := logpattern.Compile(s.pattern())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct {
+		set  map[string]any
+		want bool
+	}{
+		"a refused call":                              {nil, true},
+		"EC2 says it in another way":                  {map[string]any{"errorCode": "Client.UnauthorizedOperation"}, true},
+		"with the exception's whole name":             {map[string]any{"errorCode": "AccessDeniedException"}, true},
+		"a call that a service makes for somebody":    {map[string]any{"sourceIPAddress": "cloudformation.amazonaws.com"}, true},
+		"by a user, who has no role":                  {map[string]any{"userIdentity": map[string]any{"type": "IAMUser", "userName": "alice"}}, true},
+		"a call that went well":                       {map[string]any{"errorCode": nil}, false},
+		"a call that failed in another way":           {map[string]any{"errorCode": "NoSuchEntity"}, false},
+		"a look whether a bucket is there":            {map[string]any{"eventName": "HeadBucket"}, false},
+		"the delivery of logs by AWS":                 {map[string]any{"sourceIPAddress": "delivery.logs.amazonaws.com"}, false},
+		"a service of AWS by its service-linked role": {map[string]any{"userIdentity": issuedBy("aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig")}, false},
+		"a role that is to be ignored":                {map[string]any{"userIdentity": issuedBy("Scanner")}, false},
+		"a role that is called nearly like it":        {map[string]any{"userIdentity": issuedBy("NotAScanner")}, true},
+	} {
+		event := map[string]any{"eventName": "GetRole", "errorCode": "AccessDenied", "sourceIPAddress": "203.0.113.7", "userIdentity": issuedBy("Admin")}
+		for k, v := range x.set {
+			event[k] = v
+		}
+		if got := p.MatchValue(event); got != x.want {
+			t.Errorf("%s: counts %v, want %v", name, got, x.want)
+		}
+	}
+}
+
+// issuedBy is the identity of a session of a role.
+func issuedBy(role string) map[string]any {
+	return map[string]any{"type": "AssumedRole", "sessionContext": map[string]any{"sessionIssuer": map[string]any{
+		"arn": "arn:aws:iam::300000000001:role/" + role, "userName": role[strings.LastIndexByte(role, '/')+1:],
+	}}}
+}
