@@ -37,7 +37,7 @@
 //	12  accounts and OUs are left out                TestTargetsBesideAnExcludedOU, TestCoverMeansExactlyTheWantedAccounts
 //	13  removal removes too little, or too much      TestATeardownTakesNothingThatIsNotItsOwn
 //	14  accounts move between OUs                    TestAnAccountThatMovedOUKeepsItsStacks
-//	15  one account ends the run                     TestAnAccountThatNobodyCanEnterIsNotAssessed
+//	15  one account ends the run                     TestAnAccountThatNobodyCanEnterIsNotAssessed, TestAccountsInWhichNobodyCanLookCountAgainstTheTolerance
 //	16  no run over all accounts                     TestForEachKeepsErrorsApart
 //	17  limits that do not hold                      TestNoMoreRequestsThanAllowedAreOnTheWire, TestSlowAPIsAreHeldToTheirRates
 //	18  drift is invisible to a state file           TestDisagreementsInTheWorld

@@ -84,8 +84,10 @@ var settling = []time.Duration{time.Second, 3 * time.Second}
 
 // VerifyWave audits, in the accounts themselves, just what the changes of a wave
 // reached, and says what is not as it should be. What was wrong before and is for
-// people to mend (see Look) is no sign that the wave went wrong.
-func (b *Baseline) VerifyWave(ctx context.Context, pool *access.Pool, before *Look, outcomes []plan.Outcome, workers int) []plan.Failure {
+// people to mend (see Look) is no sign that the wave went wrong. Where it cannot look,
+// because the account does not let it in, nothing is known: that is neither right nor
+// wrong, and blind.
+func (b *Baseline) VerifyWave(ctx context.Context, pool *access.Pool, before *Look, outcomes []plan.Outcome, workers int) (problems, blind []plan.Failure) {
 	cells := b.changedCells(outcomes)
 	known := map[string]bool{}
 	for _, in := range before.Inspected {
@@ -93,13 +95,24 @@ func (b *Baseline) VerifyWave(ctx context.Context, pool *access.Pool, before *Lo
 			known[in.problem(m)] = true
 		}
 	}
-	var problems []plan.Failure
 	for i := 0; ; i++ {
-		problems, cells = b.verifyCells(ctx, pool, cells, known, workers)
-		if len(problems) == 0 || i >= len(settling) || orgs.Pause(ctx, settling[i]) != nil {
-			return problems
+		v := b.verifyCells(ctx, pool, cells, known, workers)
+		if i == 0 {
+			blind = v.closed
+		}
+		problems, cells = v.wrong, v.again
+		if len(problems)+len(v.unseen) == 0 || i >= len(settling) || orgs.Pause(ctx, settling[i]) != nil {
+			return problems, slices.Concat(blind, v.unseen)
 		}
 	}
+}
+
+// sight is what a look at cells gave.
+type sight struct {
+	wrong  []plan.Failure
+	unseen []plan.Failure // an API refused or failed; it may answer later
+	closed []plan.Failure // the account cannot be entered; asking again is of no use
+	again  []cell         // to be looked at once more
 }
 
 // problem names a mismatch.
@@ -139,19 +152,25 @@ func (b *Baseline) changedCells(outcomes []plan.Outcome) []cell {
 	return out
 }
 
-// verifyCells looks at cells and returns what is wrong in them, and the cells in
-// which something is.
-func (b *Baseline) verifyCells(ctx context.Context, pool *access.Pool, cells []cell, known map[string]bool, workers int) (problems []plan.Failure, again []cell) {
+// verifyCells looks at cells.
+func (b *Baseline) verifyCells(ctx context.Context, pool *access.Pool, cells []cell, known map[string]bool, workers int) sight {
+	var v sight
 	bad := map[string]bool{}
 	found, _ := b.inspectCells(ctx, pool, listed(cells), workers, nil) // their templates have been evaluated
+	unseen := map[string]bool{}
 	for _, in := range found {
 		f := plan.Failure{Account: string(in.Account.ID), AccountName: in.Account.Name, Region: in.Region}
+		key := instanceKey(in.Account.ID, in.Region)
 		if in.Err != nil {
-			f.Status, f.Reason, f.Fix = "NOT_VERIFIED", orgs.Reason(in.Err), b.whyNot(in)
-			if !bad[instanceKey(in.Account.ID, in.Region)] {
-				problems = append(problems, f)
+			if f.Status, f.Reason, f.Fix = notAssessed, orgs.Reason(in.Err), b.whyNot(in); unseen[key] {
+				continue
 			}
-			bad[instanceKey(in.Account.ID, in.Region)] = true
+			unseen[key] = true
+			if closed(in.Err) {
+				v.closed = append(v.closed, f)
+				continue
+			}
+			v.unseen, bad[key] = append(v.unseen, f), true
 			continue
 		}
 		for _, m := range in.Mismatches {
@@ -159,54 +178,151 @@ func (b *Baseline) verifyCells(ctx context.Context, pool *access.Pool, cells []c
 				continue
 			}
 			f.Status, f.Reason, f.Fix = "NOT_VERIFIED", in.Resource.label()+": "+m.Reason, m.Manual
-			problems = append(problems, f)
-			bad[instanceKey(in.Account.ID, in.Region)] = true
+			v.wrong = append(v.wrong, f)
+			bad[key] = true
 		}
 	}
 	for _, c := range cells {
 		if bad[instanceKey(c.account.ID, c.region)] {
-			again = append(again, c)
+			v.again = append(v.again, c)
 		}
 	}
-	return problems, again
+	return v
 }
 
-// Tolerates says whether the accounts that failed in a wave, by an operation or in
-// its verification, are as few as rollout.failure_tolerance allows: in every
-// Region for itself, a share being one of the accounts that the wave reached
-// there, rounded down as StackSets does.
-func (b *Baseline) Tolerates(outcomes []plan.Outcome, problems []plan.Failure) bool {
-	reached, failed := map[string]map[string]bool{}, map[string]map[string]bool{}
-	note := func(m map[string]map[string]bool, account, region string) {
-		if m[region] == nil {
-			m[region] = map[string]bool{}
-		}
-		m[region][account] = true
-	}
+// notAssessed is the status of an account × Region in which nobody could look.
+const notAssessed = "NOT_ASSESSED"
+
+// closed says whether an account does not let anybody in.
+func closed(err error) bool {
+	role := (*access.RoleError)(nil)
+	return errors.As(err, &role)
+}
+
+// Blind says what becomes of accounts in which nobody can look.
+type Blind bool
+
+// The choices.
+const (
+	// WithinTolerance takes as many of them as rollout.failure_tolerance allows.
+	WithinTolerance Blind = false
+	// Accepted takes all of them: somebody said so.
+	Accepted Blind = true
+)
+
+// Tolerates says why a wave may not count as done: "" when it may. Accounts that
+// failed, by an operation or in the wave's verification, must be as few as
+// rollout.failure_tolerance allows: in every Region for itself, a share being one of
+// the accounts that the wave reached there, rounded down as StackSets does.
+//
+// Accounts in which nobody could look count as well, unless they are accepted. There
+// AWS says that the changes were made, and so a share is rounded up for them: 5% of
+// twelve accounts excuses one that does not let anybody in, and 0 excuses none. But a
+// wave is not verified when nobody could look at anything of it in a Region.
+func (b *Baseline) Tolerates(outcomes []plan.Outcome, problems, blind []plan.Failure, choice Blind) string {
+	reached, failed, unseen := cellSet{}, cellSet{}, cellSet{}
 	for _, o := range outcomes {
 		for _, k := range o.Change.Targets {
 			account, region, _ := strings.Cut(k, "/")
-			note(reached, account, region)
+			reached.add(region, account)
 		}
 		for _, f := range o.Failures {
-			note(failed, f.Account, f.Region)
+			failed.add(f.Region, f.Account)
 		}
 	}
 	for _, f := range problems {
-		note(failed, f.Account, f.Region)
+		failed.add(f.Region, f.Account)
 	}
-	count, percent := share(b.Config.Rollout.FailureTolerance)
 	for region, accounts := range failed {
-		allowed := 0
-		switch {
-		case count != nil:
-			allowed = int(*count)
-		case percent != nil:
-			allowed = len(reached[region]) * int(*percent) / 100
-		}
-		if len(accounts) > allowed {
-			return false
+		if len(accounts) > b.tolerance(len(reached[region]), down) {
+			return "more accounts failed than rollout.failure_tolerance (" + b.Config.Rollout.FailureTolerance + ") allows"
 		}
 	}
-	return true
+	if choice == Accepted {
+		return ""
+	}
+	for _, f := range blind {
+		if !failed[f.Region][f.Account] {
+			unseen.add(f.Region, f.Account)
+		}
+	}
+	for _, region := range sortedKeys(unseen) {
+		if why := b.excuses(len(unseen[region]), len(failed[region]), len(reached[region]), "in "+region); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// cellSet is accounts by Region.
+type cellSet map[string]map[string]bool
+
+func (s cellSet) add(region, account string) {
+	if s[region] == nil {
+		s[region] = map[string]bool{}
+	}
+	s[region][account] = true
+}
+
+// rounding is how a share becomes a number of accounts.
+type rounding bool
+
+const (
+	down rounding = false
+	up   rounding = true
+)
+
+// tolerance is how many of so many accounts rollout.failure_tolerance allows.
+func (b *Baseline) tolerance(of int, r rounding) int {
+	count, percent := share(b.Config.Rollout.FailureTolerance)
+	switch {
+	case count != nil:
+		return int(*count)
+	case percent == nil:
+		return 0
+	case r == up:
+		return (of*int(*percent) + 99) / 100
+	}
+	return of * int(*percent) / 100
+}
+
+// excuses says why so many accounts in which nobody could look are too many: "" when
+// they are not.
+func (b *Baseline) excuses(blind, failed, of int, where string) string {
+	const say = "let the access role in, exclude them with a reason, or say --accept not-assessed"
+	switch {
+	case blind == 0:
+		return ""
+	case blind >= of:
+		return fmt.Sprintf("nobody could look into any of the %d accounts %s: %s", of, where, say)
+	case blind+failed > b.tolerance(of, up):
+		return fmt.Sprintf("nobody could look into %d of %d accounts %s, and rollout.failure_tolerance (%s) excuses %d: %s", blind, of, where, b.Config.Rollout.FailureTolerance, b.tolerance(of, up), say)
+	}
+	return ""
+}
+
+// Unprotectable says why a policy that protects the baseline may not be attached above
+// the accounts that are under some nodes: "" when it may. It is for accounts where the
+// baseline stands. Where nobody can look, AWS has said so at best, and as many of these
+// are excused as Tolerates excuses. named are those accounts.
+func (b *Baseline) Unprotectable(l *Look, under func(orgs.Account) bool) (why string, named []string) {
+	of := 0
+	blind := map[orgs.AccountID]bool{}
+	for _, in := range l.Inspected {
+		if in.Err != nil {
+			blind[in.Account.ID] = true
+		}
+	}
+	n := 0
+	for _, a := range b.Accounts {
+		if a.Excluded != "" || a.State != orgs.StateActive || a.ID == b.Org.ManagementAccount || !under(a.Account) {
+			continue
+		}
+		of++
+		if blind[a.ID] {
+			n++
+			named = append(named, strings.TrimSpace(string(a.ID)+" "+a.Name))
+		}
+	}
+	return b.excuses(n, 0, of, "that the policy reaches"), named
 }

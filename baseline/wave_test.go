@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/sim"
 )
@@ -28,8 +30,9 @@ func (r *rig) inWaves(t *testing.T, f Filter) (plan.Result, *run) {
 		t.Fatal(err)
 	}
 	e := plan.Execution{Limit: 8, AfterWave: func(ctx context.Context, wave int, outcomes []plan.Outcome, _ int) plan.WaveOutcome {
-		w := plan.WaveOutcome{Number: wave, Status: plan.WaveVerified, Problems: b.VerifyWave(ctx, b.pool, l, outcomes, r.workers)}
-		if !b.Tolerates(outcomes, w.Problems) {
+		w := plan.WaveOutcome{Number: wave, Status: plan.WaveVerified}
+		w.Problems, w.NotAssessed = b.VerifyWave(ctx, b.pool, l, outcomes, r.workers)
+		if w.Reason = b.Tolerates(outcomes, w.Problems, w.NotAssessed, WithinTolerance); w.Reason != "" {
 			w.Status = plan.WaveFailed
 		}
 		return w
@@ -185,8 +188,9 @@ func TestAWaveIsVerifiedInTheAccounts(t *testing.T) {
 			stopRecorder(t, r, sandbox, tokyo)
 
 			w := plan.WaveOutcome{Number: wave, Status: plan.WaveVerified}
-			got = b.VerifyWave(ctx, b.pool, l, outcomes, r.workers)
-			if !b.Tolerates(outcomes, got) {
+			var blind []plan.Failure
+			got, blind = b.VerifyWave(ctx, b.pool, l, outcomes, r.workers)
+			if b.Tolerates(outcomes, got, blind, Accepted) != "" {
 				w.Status = plan.WaveFailed
 			}
 			return w
@@ -318,8 +322,83 @@ func TestTheToleranceOfAWave(t *testing.T) {
 	}
 	for i, c := range cases {
 		b := newBaseline(t, demoConfig+"rollout: {failure_tolerance: "+c.tolerance+"}\n")
-		if got := b.Tolerates(c.outcomes, c.problems); got != c.want {
-			t.Errorf("case %d: %v; want %v", i, got, c.want)
+		if got := b.Tolerates(c.outcomes, c.problems, nil, WithinTolerance); (got == "") != c.want {
+			t.Errorf("case %d: %q; want %v", i, got, c.want)
 		}
 	}
+}
+
+func TestAccountsInWhichNobodyCanLookCountAgainstTheTolerance(t *testing.T) {
+	reached := func(n int) []plan.Outcome {
+		var targets []string
+		for i := range n {
+			targets = append(targets, fmt.Sprintf("%d/x", i))
+		}
+		return []plan.Outcome{{Change: plan.Change{Targets: targets}}}
+	}
+	those := func(accounts ...string) []plan.Failure {
+		var out []plan.Failure
+		for _, a := range accounts {
+			out = append(out, plan.Failure{Account: a, Region: "x"})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		tolerance       string
+		of              int
+		problems, blind []plan.Failure
+		choice          Blind
+		want            string
+	}{
+		"a share is rounded up for one":             {"5%", 12, nil, those("3"), WithinTolerance, ""},
+		"and for two it is not enough":              {"5%", 12, nil, those("3", "4"), WithinTolerance, "2 of 12 accounts in x, and rollout.failure_tolerance (5%) excuses 1"},
+		"0 excuses none":                            {"0", 12, nil, those("3"), WithinTolerance, "excuses 0"},
+		"0% excuses none":                           {"0%", 12, nil, those("3"), WithinTolerance, "excuses 0"},
+		"a number is what it is":                    {"2", 12, nil, those("3", "4"), WithinTolerance, ""},
+		"with one that failed they are too many":    {"1", 12, those("5"), those("3"), WithinTolerance, "excuses 1"},
+		"one that failed and was not seen counts 1": {"1", 12, those("3"), those("3"), WithinTolerance, ""},
+		"somebody accepts them":                     {"0", 12, nil, those("3", "4"), Accepted, ""},
+		"but not those that failed":                 {"0", 12, those("5"), those("3"), Accepted, "more accounts failed"},
+		"of a wave something must be seen":          {"100%", 2, nil, those("0", "1"), WithinTolerance, "nobody could look into any of the 2 accounts in x"},
+		"unless that is accepted":                   {"0", 2, nil, those("0", "1"), Accepted, ""},
+	} {
+		b := newBaseline(t, demoConfig+"rollout: {failure_tolerance: "+c.tolerance+"}\n")
+		if got := b.Tolerates(reached(c.of), c.problems, c.blind, c.choice); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q; want %q", name, got, c.want)
+		}
+	}
+}
+
+// The SCP needs nobody to enter an account, and the baseline of one that lets nobody in
+// is StackSets' word. So many are excused as the tolerance says, and not one more.
+func TestThePolicyIsNotForAccountsInWhichTooManyHaveNotBeenSeen(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := demoRig(t, demoConfig)
+		everywhere := func(orgs.Account) bool { return true }
+		b := r.open(t)
+		l, err := b.Look(t.Context(), b.pool, r.workers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why, named := r.open(t).Unprotectable(l, everywhere); why != "" || len(named) > 0 {
+			t.Fatalf("%q %v", why, named)
+		}
+		// shop-prod and shop-dev close their doors.
+		for i := range l.Inspected {
+			if strings.HasPrefix(l.Inspected[i].Account.Name, "shop-") {
+				l.Inspected[i].Err = &access.RoleError{Role: "x", Account: l.Inspected[i].Account.ID, Err: errors.New("no")}
+			}
+		}
+		why, named := r.open(t).Unprotectable(l, everywhere)
+		if !strings.Contains(why, "accounts that the policy reaches, and rollout.failure_tolerance (5%) excuses 1") || len(named) != 2 {
+			t.Errorf("%q %v", why, named)
+		}
+		// Where the policy does not go they do not matter.
+		if why, _ := r.open(t).Unprotectable(l, func(a orgs.Account) bool { return strings.HasPrefix(a.Name, "sandbox") }); why != "" {
+			t.Errorf("%q", why)
+		}
+		if why, _ := r.open(t).Unprotectable(l, func(a orgs.Account) bool { return strings.HasPrefix(a.Name, "shop-") }); !strings.Contains(why, "any of the 2 accounts") {
+			t.Errorf("%q", why)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/orgguard/orgguard/orgs/plan"
@@ -70,7 +71,7 @@ func markdownResult(w io.Writer, _ Style, r plan.Result) error {
 	m.line("**%s**", md(text))
 	for _, w := range r.Waves {
 		m.line("%s", md(waveLine(w)))
-		m.failures(w.Problems)
+		m.failures(slices.Concat(w.Problems, w.NotAssessed))
 	}
 	for _, o := range groups.failed {
 		m.line("### Failed: %s", md(changeWords(o.Change)))

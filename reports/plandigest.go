@@ -88,6 +88,9 @@ func waveLine(w plan.WaveOutcome) string {
 	if n := len(w.Problems); n > 0 {
 		s += "; its audit found " + count(n, "problem", "problems")
 	}
+	if n := len(w.NotAssessed); n > 0 {
+		s += "; NOT ASSESSED: " + count(n, "account × Region", "account × Regions")
+	}
 	return s
 }
 

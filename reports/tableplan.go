@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/olekukonko/tablewriter/tw"
@@ -190,12 +191,12 @@ func waveOutcomes(g grid, waves []plan.WaveOutcome) error {
 	}
 	for _, w := range waves {
 		p := g.pens.good
-		if w.Status == plan.WaveFailed {
+		if w.Status == plan.WaveFailed || len(w.NotAssessed) > 0 {
 			p = g.pens.bad
 		}
 		g.line(Safe(waveLine(w)), 0, p)
-		if len(w.Problems) > 0 {
-			if err := failureRows(g, w.Problems); err != nil {
+		if all := slices.Concat(w.Problems, w.NotAssessed); len(all) > 0 {
+			if err := failureRows(g, all); err != nil {
 				return err
 			}
 		}

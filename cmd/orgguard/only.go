@@ -17,6 +17,24 @@ func onlyFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "only", Usage: "narrow to `control:ID, ou:OU or account:ACCOUNT`; repeatable: several of one kind widen, several kinds narrow"}
 }
 
+// acceptBlind is what --accept of plan and rollout takes.
+const acceptBlind = "not-assessed"
+
+func acceptBlindFlag() cli.Flag {
+	return &cli.StringFlag{Name: "accept", Usage: "`" + acceptBlind + "`: go on, and attach the SCP, however many accounts nobody can look into"}
+}
+
+func readBlind(c *cli.Context) (baseline.Blind, error) {
+	switch a := c.String("accept"); a {
+	case "":
+		return baseline.WithinTolerance, nil
+	case acceptBlind:
+		return baseline.Accepted, nil
+	default:
+		return baseline.WithinTolerance, usage("unknown --accept %q; there is %s", a, acceptBlind)
+	}
+}
+
 // parseOnly reads --only.
 func parseOnly(list []string) (baseline.Filter, error) {
 	var f baseline.Filter

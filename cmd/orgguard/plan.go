@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/reports"
 	"github.com/orgguard/orgguard/scp/protect"
@@ -24,6 +27,7 @@ func newPlanCommand(s streams) *cli.Command {
 		Flags: []cli.Flag{
 			formatFlag(reports.PlanFormats()),
 			onlyFlag(),
+			acceptBlindFlag(),
 			&cli.StringFlag{Name: "out", Usage: "save the plan as JSON to `FILE`"},
 		},
 		Action: func(c *cli.Context) error {
@@ -42,7 +46,12 @@ func newPlanCommand(s streams) *cli.Command {
 			if _, err := parseOnly(only); err != nil {
 				return err
 			}
+			blind, err := readBlind(c)
+			if err != nil {
+				return err
+			}
 			return withSession(c.Context, g, s, reads, func(ctx context.Context, s *session) error {
+				s.blind = blind
 				made, err := planOf(ctx, s, only)
 				if err != nil {
 					return err
@@ -141,9 +150,10 @@ func planOf(ctx context.Context, s *session, only []string) (madePlan, error) {
 	var losses []plan.Loss
 	if s.guard != nil && n.guardToo {
 		more, skipped := s.guard.Propose(state, stateErr, s.pool)
+		more, held := s.withhold(look, more)
 		tasks = append(tasks, more...)
-		proposal.Skipped = append(proposal.Skipped, skipped...)
-		if stateErr == nil {
+		proposal.Skipped = append(proposal.Skipped, append(skipped, held...)...)
+		if stateErr == nil && len(held) == 0 {
 			if losses, err = s.guard.Losses(state); err != nil {
 				proposal.Notes = append(proposal.Notes, "the blast radius lacks what the SCP denies: "+err.Error())
 			}
@@ -176,6 +186,31 @@ func (s *session) measure(p *plan.Plan, losses []plan.Loss) {
 		return s.org.PathName(a.Parent)
 	})
 	p.Estimate, p.Reach = &e, &r
+}
+
+// withhold takes the policy out of a plan where more accounts than are tolerated do not
+// let anybody in: it protects a baseline, and nobody has seen one there. A plan of the
+// policy alone is somebody's own word.
+func (s *session) withhold(look *baseline.Look, tasks []plan.Task) ([]plan.Task, []plan.Skip) {
+	attaches := func(t plan.Task) bool { return t.Stage == plan.Guardrail && t.Verb == plan.Attach }
+	if look == nil || s.blind == baseline.Accepted || !slices.ContainsFunc(tasks, attaches) {
+		return tasks, nil
+	}
+	why, named := s.base.Unprotectable(look, func(a orgs.Account) bool {
+		return slices.ContainsFunc(s.guard.Attach, func(ou orgs.OU) bool { return s.org.Under(a.Parent, ou.ID) })
+	})
+	if why == "" {
+		return tasks, nil
+	}
+	const most = 10
+	if more := len(named) - most; more > 0 {
+		named = append(named[:most], fmt.Sprintf("and %d more", more))
+	}
+	mgmt, _ := s.org.Account(s.org.ManagementAccount)
+	return slices.DeleteFunc(tasks, func(t plan.Task) bool { return t.Stage == plan.Guardrail }), []plan.Skip{{
+		Account: string(mgmt.ID), AccountName: mgmt.Name, Region: finding.Global, Control: protect.Control, Blocked: true,
+		Reason: "policy " + protect.PolicyName + " is not attached: " + why + " (" + strings.Join(named, ", ") + ")",
+	}}
 }
 
 // badFilter marks a name that the organization does not have as bad input.

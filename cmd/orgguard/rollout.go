@@ -41,6 +41,7 @@ func newRolloutCommand(s streams) *cli.Command {
 			onlyFlag(),
 			&cli.BoolFlag{Name: "pause", Usage: "ask between the waves whether to go on"},
 			&cli.IntFlag{Name: "stop-after", Usage: "stop after wave `N`; the next rollout goes on there"},
+			acceptBlindFlag(),
 			breakLockFlag(),
 			&cli.StringFlag{Name: "plan", Usage: "carry out the plan saved in `FILE`, and nothing if anything is different by now"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
@@ -57,6 +58,10 @@ func newRolloutCommand(s streams) *cli.Command {
 			if o.format, err = parsePlanFormat(c.String("format")); err != nil {
 				return err
 			}
+			blind, err := readBlind(c)
+			if err != nil {
+				return err
+			}
 			if o.plan, err = readPlan(c.String("plan")); err != nil {
 				return badInput(err)
 			}
@@ -69,7 +74,10 @@ func newRolloutCommand(s streams) *cli.Command {
 			if !o.yes && !s.inTTY {
 				return usage("rollout changes AWS and nobody can be asked here: read `orgguard plan`, then give --yes")
 			}
-			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error { return runRollout(ctx, s, o) })
+			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
+				s.blind = blind
+				return runRollout(ctx, s, o)
+			})
 		},
 	}
 }
@@ -183,13 +191,14 @@ func (s *session) afterWave(made madePlan, o rolloutOptions) func(context.Contex
 	return func(ctx context.Context, wave int, outcomes []plan.Outcome, left int) plan.WaveOutcome {
 		w := plan.WaveOutcome{Number: wave, Status: plan.WaveVerified}
 		if made.look != nil {
-			w.Problems = s.base.VerifyWave(ctx, s.pool, made.look, outcomes, s.workers())
+			w.Problems, w.NotAssessed = s.base.VerifyWave(ctx, s.pool, made.look, outcomes, s.workers())
 		}
+		why := s.base.Tolerates(outcomes, w.Problems, w.NotAssessed, s.blind)
 		switch {
 		case ctx.Err() != nil:
 			w.Status, w.Reason = plan.WaveFailed, "interrupted while it was verified"
-		case !s.base.Tolerates(outcomes, w.Problems):
-			w.Status, w.Reason = plan.WaveFailed, "more accounts failed than rollout.failure_tolerance ("+s.cfg.Rollout.FailureTolerance+") allows"
+		case why != "":
+			w.Status, w.Reason = plan.WaveFailed, why
 		case o.pause && left > 0:
 			ok, err := s.ask(fmt.Sprintf("%s is done and verified. Go on with the other %d changes?", waveName(made.Waves, wave), left))
 			if err != nil || !ok {
@@ -198,6 +207,9 @@ func (s *session) afterWave(made madePlan, o rolloutOptions) func(context.Contex
 		}
 		if w.Status == plan.WaveVerified {
 			s.note("%s: done and verified", waveName(made.Waves, wave))
+			if n := len(w.NotAssessed); n > 0 {
+				s.note("%s: NOT ASSESSED in %d account × Region: nobody could look there", waveName(made.Waves, wave), n)
+			}
 		}
 		return w
 	}
@@ -217,7 +229,7 @@ func waveName(waves []plan.Wave, number int) string {
 // what is there. A rollout that did not come to its last wave was verified wave by
 // wave, and an audit would only list what is still to come.
 func (s *session) verify(ctx context.Context, made madePlan, res plan.Result, o rolloutOptions) error {
-	failed := made.Blocked() > 0 || res.Failed() > 0 && !halted(res)
+	failed := made.Blocked() > 0 || res.NotAssessed() > 0 || res.Failed() > 0 && !halted(res)
 	if left := len(made.Changes) - len(res.Outcomes); left > 0 || halted(res) || waveFailed(res) {
 		s.note("not all waves are done: run the rollout again to go on where it stopped")
 		if failed {

@@ -36,6 +36,7 @@ type session struct {
 	now   func() time.Time
 	aws   aws.Config
 	mode  mode
+	blind baseline.Blind // of plan and rollout
 }
 
 // workers is how many resources are looked at at once. Requests on the wire have

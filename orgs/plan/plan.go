@@ -187,6 +187,18 @@ type WaveOutcome struct {
 	// Problems are what the live audit of the wave found wrong, tolerated or
 	// not.
 	Problems []Failure `json:"problems,omitempty"`
+	// NotAssessed are account × Regions in which the audit could not look: AWS
+	// says that the wave's changes were made there, and nobody has seen it.
+	NotAssessed []Failure `json:"not_assessed,omitempty"`
+}
+
+// NotAssessed counts the account × Regions of all waves in which nobody could look.
+func (r Result) NotAssessed() int {
+	n := 0
+	for _, w := range r.Waves {
+		n += len(w.NotAssessed)
+	}
+	return n
 }
 
 // Failed counts the changes that failed or were not begun.
