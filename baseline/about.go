@@ -48,7 +48,8 @@ type Explained struct {
 var places = map[place]string{
 	everyRegion: "every account × Region", homeOfEach: "every account, home Region", globalOfEach: "every account, global Region",
 	alertsOfEach: "every account × Region with alerts", securityOnly: "security account", managementOnly: "management account",
-	trailOwner: "management account, the trail's Region",
+	trailOwner:   "management account, the trail's Region",
+	securityEach: "security account, every Region", managementEach: "management account, every Region",
 }
 
 // Explain says what there is to say about a control, in the alert mode of the
@@ -76,7 +77,7 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 	}
 	for _, u := range b.units {
 		account := orgs.AccountID("111111111111")
-		if u.place == securityOnly {
+		if u.place == securityOnly || u.place == securityEach {
 			account = b.Security
 		}
 		if u.place == managementOnly || u.place == trailOwner {
@@ -96,6 +97,9 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 	out.Removal = "switch it off and run a rollout: CloudFormation takes it out of its stacks; a stack of which nothing else is left stays as it is"
 	if !slices.ContainsFunc(out.Deploys, func(p Piece) bool { return p.Stack != "" }) {
 		out.Removal = "switch it off: the settings stay as they are in the accounts"
+	}
+	if slices.ContainsFunc(out.Deploys, func(p Piece) bool { return kinds[p.Type].revert != nil }) {
+		out.Removal = "while it is on, undo takes a run back, and teardown what orgguard appointed; switched off, everything stays as it is"
 	}
 	return out, nil
 }

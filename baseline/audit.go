@@ -189,6 +189,8 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		f.Status, f.Reason, f.Expected, f.Actual = finding.Drift, m.Reason, m.Expected, m.Actual
 		f.Fix = b.fixOf(in, m)
 		f.CloudFormation = against
+		a := b.about(in.Account, m)
+		f.Account, f.AccountName, f.OUPath = string(a.ID), a.Name, a.OUPath
 		out[i] = f
 	}
 	return out

@@ -323,7 +323,7 @@ func (b *Baseline) Templates() []Template {
 // given Regions are on.
 func (b *Baseline) unitRegions(u unit, on []string) []string {
 	switch u.place {
-	case everyRegion:
+	case everyRegion, managementEach, securityEach:
 		return on
 	case globalOfEach:
 		return []string{b.Org.Partition.GlobalRegion}
@@ -340,9 +340,9 @@ func (b *Baseline) unitRegions(u unit, on []string) []string {
 // has says whether the unit lives in the account at all.
 func (b *Baseline) has(u unit, id orgs.AccountID) bool {
 	switch u.place {
-	case securityOnly:
+	case securityOnly, securityEach:
 		return id == b.Security
-	case managementOnly:
+	case managementOnly, managementEach:
 		return id == b.Org.ManagementAccount
 	case trailOwner:
 		return id == b.trailAccount()

@@ -19,6 +19,9 @@ type Control struct {
 	// this control in every account, beyond those that any configuration needs.
 	Reads  []string `json:"-"`
 	Writes []string `json:"-"`
+	// Undoes are those that an undo and a teardown need; nil when they are the
+	// Writes.
+	Undoes []string `json:"-"`
 
 	about About
 
@@ -84,23 +87,34 @@ var controls = []Control{
 	defaultVpc,
 	cloudtrailControl,
 	unauthorizedAlert,
+	guardDuty,
 }
 
 // Actions are the IAM actions that the controls which are on need in every account,
 // beyond those that every configuration needs: for an audit, and besides them for a
-// rollout. Both are sorted.
-func Actions(cfg *spec.Config) (reads, writes []string) {
+// rollout, and for an undo or a teardown. All are sorted.
+func Actions(cfg *spec.Config) (reads, writes, undoes []string) {
 	for _, c := range controls {
 		if c.on(cfg) {
-			reads, writes = append(reads, c.Reads...), append(writes, c.Writes...)
+			reads, writes, undoes = append(reads, c.Reads...), append(writes, c.Writes...), append(undoes, c.undoes()...)
 		}
 	}
 	if configRecorder.on(cfg) && replacesSomewhere(cfg) {
 		writes = append(writes, replaceActions...)
+		undoes = append(undoes, replaceActions...)
 	}
-	slices.Sort(reads)
-	slices.Sort(writes)
-	return slices.Compact(reads), slices.Compact(writes)
+	for _, list := range []*[]string{&reads, &writes, &undoes} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return reads, writes, undoes
+}
+
+func (c Control) undoes() []string {
+	if c.Undoes == nil {
+		return c.Writes
+	}
+	return c.Undoes
 }
 
 // on says whether the control is on in any account.

@@ -15,6 +15,9 @@
 // encryption by default, …) is written in the same language (settings/*.yaml), with
 // resource types of our own, and evaluated, audited and repaired by the same code.
 // No stack is made of it: a rollout calls the API in each account. See unit.direct.
+// Services that AWS administers for a whole organization (GuardDuty, …) are set the
+// same way, in the management account and by the delegated administrator; only what
+// orgguard did there itself is ever taken back (kind.revert).
 //
 // Comparing is pure, and so is planning: what was observed goes in, findings and
 // changes come out. Reading and writing AWS is in the Observe and Repair methods

@@ -91,7 +91,7 @@ func (r resolved) everything() bool {
 // asks says whether what was inspected is what was asked for, and not only looked
 // at as a part of its unit.
 func (r resolved) asks(in Inspection) bool {
-	return !in.unit.everywhere() || r.reaches(in.Account.ID) && (len(r.controls) == 0 || slices.Contains(r.controls, in.Resource.Control))
+	return in.unit.rested() || r.reaches(in.Account.ID) && (len(r.controls) == 0 || slices.Contains(r.controls, in.Resource.Control))
 }
 
 // serves says whether the unit has a part in one of the controls.
@@ -102,9 +102,9 @@ func (r resolved) serves(u *composed) bool {
 // covers says whether the filter leaves a resource of a unit in an account.
 func (r resolved) covers(u *composed, id orgs.AccountID, res Resource, region string) bool {
 	switch {
-	case r.whole && !u.everywhere():
+	case r.whole && u.rested():
 		return true
-	case r.whole:
+	case r.whole && !u.direct:
 		return r.reaches(id) && r.serves(u)
 	}
 	return r.reaches(id) && r.wants(res, region)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/journal"
 )
 
 // kind is what orgguard knows about a resource type, CloudFormation's or one of
@@ -43,6 +44,30 @@ type kind struct {
 	// final is what of a repair, or of making it with a stack, nothing takes
 	// back; nil for most.
 	final func(r Resource) string
+	// revert takes a repair back, where that is orgguard's own work; nil for
+	// kinds that leave it to the command.
+	revert *reverter
+}
+
+// reverter takes back what a repair of a setting of the organization did. States
+// are the kind's.
+type reverter struct {
+	// decode reads a state out of a journal.
+	decode func(raw any) (any, error)
+	// says is pure: what taking back does, or why it is not done.
+	says func(r Resource, was, now any) (why, not string)
+	// apply makes it what it was.
+	apply func(ctx context.Context, s site, r Resource, was any) error
+	// mine says, without a journal, whether what is there is orgguard's own
+	// making, and what there was before.
+	mine func(ctx context.Context, s site, r Resource, now any) (was any, yes bool, err error)
+}
+
+// decoded reads a state of a type out of a journal.
+func decoded[S any](raw any) (any, error) {
+	var st S
+	err := journal.Decode(raw, &st)
+	return st, err
 }
 
 // site is where a resource is looked at or put right.
@@ -52,10 +77,16 @@ type site struct {
 	// rules are the rules of the default bus by name, where somebody lists them
 	// for several resources at once; nil where each is asked for.
 	rules func() (map[string]rule, error)
+	// base is the baseline, for what is about the organization and not about
+	// the account alone.
+	base *Baseline
 }
 
+// in is another account in the same Region.
+func (s site) in(id orgs.AccountID) site { return s.base.site(s.Pool, id, s.at.Region) }
+
 func (b *Baseline) site(pool *access.Pool, id orgs.AccountID, region string) site {
-	return site{Pool: pool, at: pool.In(b.Org.Partition, id, region)}
+	return site{Pool: pool, at: pool.In(b.Org.Partition, id, region), base: b}
 }
 
 // Mismatch is one way in which a resource is not as its template says.
@@ -71,6 +102,9 @@ type Mismatch struct {
 	Waits bool
 	// Verb is the plan's word for putting it right; "" means repair.
 	Verb string
+	// Account is the account that it is about, where that is another one than
+	// the one that was looked at: a member of what an administrator manages.
+	Account orgs.AccountID
 }
 
 // label is how findings and plans call a resource: "rule orgguard-config-change".
@@ -125,6 +159,10 @@ func init() {
 		"OrgGuard::EC2::InstanceMetadataDefaults": metadataKind,
 		"OrgGuard::EC2::NoDefaultVpc":             defaultVPCKind,
 		"OrgGuard::Organizations::TrustedAccess":  trustedAccessKind,
+
+		// Settings of the organization.
+		"OrgGuard::Organizations::ServiceAdministrator": administratorKind,
+		"OrgGuard::GuardDuty::Organization":             guardDutyKind,
 	}
 }
 

@@ -511,7 +511,7 @@ func (p *proposer) repair(v view) {
 	for _, in := range v.ins {
 		for _, m := range in.Mismatches {
 			if m.Manual != "" && p.look.filter.asks(in) {
-				p.skip(skipOf(v.account, label(in.Resource, v.region), in.Resource.Control, in.Resource.label()+": "+m.Reason+"; "+m.Manual, false))
+				p.skip(skipOf(p.about(v.account, m), label(in.Resource, v.region), in.Resource.Control, in.Resource.label()+": "+m.Reason+"; "+m.Manual, false))
 			}
 		}
 	}
@@ -534,8 +534,20 @@ func (p *proposer) repair(v view) {
 			if m.Manual != "" {
 				continue
 			}
-			why, verbs = append(why, m.Reason), append(verbs, m.Verb)
-			before[name+": "+m.Reason], after[name+": "+m.Reason] = m.Actual, m.Expected
+			if verbs = append(verbs, m.Verb); !slices.Contains(why, m.Reason) {
+				why = append(why, m.Reason)
+			}
+			key := name + ": " + m.Reason
+			if m.Account == "" {
+				before[key], after[key] = m.Actual, m.Expected
+				continue
+			}
+			accounts, _ := before[key].(map[string]any)
+			if accounts == nil {
+				accounts = map[string]any{}
+			}
+			accounts[string(m.Account)] = m.Actual
+			before[key], after[key] = accounts, m.Expected
 		}
 	}
 	slices.Sort(controls)
@@ -548,8 +560,15 @@ func (p *proposer) repair(v view) {
 	if name, _, yes := v.foreign(); yes {
 		c.Why = "adopts " + v.foreignNoun() + " " + name + ": " + c.Why
 	}
+	was := adopted(broken)
+	if v.unit.direct {
+		c.Stage = v.unit.stage
+		if in := broken[0]; kinds[in.Resource.Type].revert != nil {
+			c.Kind, was = settingChange, settingWas{Resource: in.Resource, State: in.State}
+		}
+	}
 	s := p.site(p.pool, v.account.ID, v.region)
-	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: adopted(broken), Apply: func(ctx context.Context) ([]plan.Failure, error) {
+	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 		if err := repairAll(ctx, s, broken); err != nil {
 			return []plan.Failure{{
 				Account: string(v.account.ID), AccountName: v.account.Name, Region: v.region, Status: "FAILED", Reason: orgs.Reason(err),
@@ -558,6 +577,14 @@ func (p *proposer) repair(v view) {
 		}
 		return nil, nil
 	}})
+}
+
+// about is the account that a mismatch is about.
+func (b *Baseline) about(looked orgs.Selected, m Mismatch) orgs.Selected {
+	if a, ok := b.Org.Account(m.Account); ok {
+		return orgs.Selected{Account: a, OUPath: b.Org.PathName(a.Parent)}
+	}
+	return looked
 }
 
 // undoOf says how a repair is taken back: by the commands that the kinds know,

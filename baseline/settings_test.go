@@ -282,7 +282,7 @@ func TestSettingsAreNotTemplates(t *testing.T) {
 	if err != nil || len(files) < 5 {
 		t.Fatalf("settings %v, %v", files, err)
 	}
-	b := newBaseline(t, settingsConfig)
+	b := newBaseline(t, settingsConfig+organizationSettings)
 	if got := b.Templates(); len(got) != 0 {
 		t.Errorf("templates %+v", got)
 	}

@@ -41,6 +41,9 @@ func (b *Baseline) Teardown(ctx context.Context, pool *access.Pool, h History, w
 			t.set(ctx, u)
 		}
 		t.stacks(ctx, u, workers)
+		if u.direct {
+			t.organization(ctx, u, workers)
+		}
 	}
 	if h == DeleteHistory {
 		t.recorders(ctx, workers)
@@ -263,6 +266,9 @@ func (b *Baseline) Remains(ctx context.Context, pool *access.Pool, h History, wo
 			t.set(ctx, u)
 		}
 		t.stacks(ctx, u, workers)
+		if u.direct {
+			t.organization(ctx, u, workers)
+		}
 	}
 	t.recorders(ctx, workers)
 	t.bucket(ctx)

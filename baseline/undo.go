@@ -82,6 +82,8 @@ func (b *Baseline) Undo(ctx context.Context, pool *access.Pool, records []journa
 	u := &undoer{proposer: proposer{Baseline: b, pool: pool, skipped: map[plan.Skip]bool{}}, cloud: b.cloud(pool)}
 	for _, r := range slices.Backward(records) {
 		switch {
+		case r.Change.Kind == settingChange:
+			u.setting(ctx, r)
 		case r.Was == nil && r.Change.Kind == "repair":
 			u.leave(r, "put back what had drifted from what orgguard deployed: undoing it would bring the drift back", false)
 		case r.Change.Kind == "trusted-access":

@@ -25,6 +25,8 @@ const (
 	securityOnly                // the security account, the home Region
 	managementOnly              // the management account, the home Region
 	trailOwner                  // the account and the Region of the organization's trail
+	managementEach              // the management account, every Region of the baseline
+	securityEach                // the security account, every Region of the baseline
 )
 
 // unit is what CloudFormation deploys as one: a stack set for units that live in
@@ -50,7 +52,9 @@ type unit struct {
 
 // units is every unit, in the order in which they are deployed.
 var units = []unit{
+	{ID: "delegation", Description: "orgguard: delegated administrators of AWS services", place: managementEach, stage: plan.Prerequisites, direct: true},
 	{ID: "central", Stack: "orgguard-central", Description: "orgguard: log bucket and alerts of the organization", place: securityOnly, stage: plan.Central},
+	{ID: "services", Description: "orgguard: AWS services for the whole organization", place: securityEach, stage: plan.Central, direct: true},
 	{ID: "management", Stack: "orgguard-management", Description: "orgguard: what the management account lends to the security account", place: managementOnly, stage: plan.Central, mode: spec.Central},
 	{ID: "trail-access", Description: "orgguard: lets CloudTrail into the organization", place: managementOnly, stage: plan.Prerequisites, direct: true},
 	{ID: "trail-store", Stack: "orgguard-trail-store", Description: "orgguard: where the organization's trail is kept", place: securityOnly, stage: plan.Central},
@@ -85,7 +89,12 @@ func (u unit) everywhere() bool {
 }
 
 // spread says whether the unit lives in every account: what an override can change.
-func (u unit) spread() bool { return u.direct || u.everywhere() }
+func (u unit) spread() bool {
+	return u.everywhere() || u.direct && u.place != managementEach && u.place != securityEach
+}
+
+// rested says whether the unit is a stack that lives once, on which others rest.
+func (u unit) rested() bool { return !u.direct && !u.everywhere() }
 
 // keeps says whether something of the unit outlives its stack: what holds history
 // has the deletion policy Retain.

@@ -117,7 +117,7 @@ type sight struct {
 
 // problem names a mismatch.
 func (in Inspection) problem(m Mismatch) string {
-	return strings.Join([]string{string(in.Account.ID), in.Region, in.Resource.label(), m.Reason}, "\x00")
+	return strings.Join([]string{string(in.Account.ID), in.Region, in.Resource.label(), m.Reason, string(m.Account)}, "\x00")
 }
 
 // changedCells are what the changes reached: their account × Region, with the
@@ -178,6 +178,9 @@ func (b *Baseline) verifyCells(ctx context.Context, pool *access.Pool, cells []c
 				continue
 			}
 			f.Status, f.Reason, f.Fix = "NOT_VERIFIED", in.Resource.label()+": "+m.Reason, m.Manual
+			if a := b.about(in.Account, m); m.Account != "" {
+				f.Account, f.AccountName = string(a.ID), a.Name
+			}
 			v.wrong = append(v.wrong, f)
 			bad[key] = true
 		}

@@ -204,9 +204,12 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	if !g.baseline {
 		return g, true
 	}
-	actions, writes := baseline.Actions(cfg)
-	if command == "rollout" || command == "undo" || command == "teardown" {
+	actions, writes, undoes := baseline.Actions(cfg)
+	switch command {
+	case "rollout":
 		actions = append(actions, writes...)
+	case "undo", "teardown":
+		actions = append(actions, undoes...)
 	}
 	if command == "plan" && len(cfg.Overrides) > 0 {
 		g.caller = join(g.caller, []string{"cloudformation:DescribeStackInstance"})

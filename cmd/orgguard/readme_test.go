@@ -68,10 +68,14 @@ func permissionsTable() string {
 	}
 	b.WriteString("\nThe caller also needs `sts:AssumeRole` on the access role.\n")
 	b.WriteString("\nControls that are off by default need more when they are on, in the management account and in every other:\n\n" +
-		"| control | `audit`, `plan` | `rollout`, besides |\n| --- | --- | --- |\n")
+		"| control | `audit`, `plan` | `rollout`, besides | `undo` and `teardown`, besides |\n| --- | --- | --- | --- |\n")
 	for _, c := range baseline.Controls() {
+		undo := c.Undoes
+		if undo == nil {
+			undo = c.Writes
+		}
 		if len(c.Reads)+len(c.Writes) > 0 {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.ID, actions(c.Reads, nil), actions(c.Writes, nil))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.ID, actions(c.Reads, nil), actions(c.Writes, nil), actions(undo, nil))
 		}
 	}
 	return b.String()

@@ -167,7 +167,11 @@ func sandboxShow(s streams) *cli.Command {
 // role, which is exempt from the SCP, or the management account.
 var tamperings = []string{
 	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
+	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended",
 }
+
+// inNoAccount are the tamperings with what is the organization's.
+var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off"}
 
 // inNoRegion are the tamperings with what has no Region.
 var inNoRegion = []string{"boundary-removed"}
@@ -190,7 +194,9 @@ func sandboxTamper(s streams) *cli.Command {
 				return usage("--what %s needs --ou", what)
 			case slices.Contains(inNoRegion, what) && c.String("account") == "":
 				return usage("--what %s needs --account", what)
-			case what != "scp-detached" && !strings.HasPrefix(what, "trail-") && !slices.Contains(inNoRegion, what) && (c.String("account") == "" || c.String("region") == ""):
+			case what == "guardduty-auto-enable-off" && c.String("region") == "":
+				return usage("--what %s needs --region", what)
+			case !slices.Contains(inNoAccount, what) && !slices.Contains(inNoRegion, what) && (c.String("account") == "" || c.String("region") == ""):
 				return usage("--what %s needs --account and --region", what)
 			}
 			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
@@ -200,13 +206,16 @@ func sandboxTamper(s streams) *cli.Command {
 				if what := c.String("what"); strings.HasPrefix(what, "trail-") {
 					return tamperTrail(ctx, s, w, what)
 				}
-				a, err := org.FindAccount(c.String("account"))
-				if err != nil {
-					return badInput(err)
-				}
 				region := cmp.Or(c.String("region"), org.Partition.GlobalRegion)
 				if err := knownRegion(org, region); err != nil {
 					return err
+				}
+				if c.String("what") == "guardduty-auto-enable-off" {
+					return tamperGuardDuty(ctx, s, w, c.String("what"), region, orgs.Account{})
+				}
+				a, err := org.FindAccount(c.String("account"))
+				if err != nil {
+					return badInput(err)
 				}
 				cfg := w.Config(region, w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator"))
 				switch c.String("what") {
@@ -230,6 +239,8 @@ func sandboxTamper(s streams) *cli.Command {
 				case "rule-disabled":
 					_, err := eventbridge.NewFromConfig(cfg).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("orgguard-config-change")})
 					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)
+				case "guardduty-member-removed", "guardduty-member-suspended":
+					return tamperGuardDuty(ctx, s, w, c.String("what"), c.String("region"), a)
 				}
 				return nil
 			})

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -94,3 +95,6 @@ func (a At) EC2(o *ec2.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // S3Control makes a call about the account's own S3 settings from here.
 func (a At) S3Control(o *s3control.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// GuardDuty makes a call of GuardDuty from here.
+func (a At) GuardDuty(o *guardduty.Options) { o.Region, o.Credentials = a.Region, a.creds }

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/controltower"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -86,6 +87,7 @@ type Pool struct {
 	S3Control      *s3control.Client
 	CloudWatch     *cloudwatch.Client
 	Logs           *cloudwatchlogs.Client
+	GuardDuty      *guardduty.Client
 
 	opts   Options
 	base   aws.Config
@@ -167,6 +169,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.S3Control = s3control.NewFromConfig(cfg)
 	p.CloudWatch = cloudwatch.NewFromConfig(cfg)
 	p.Logs = cloudwatchlogs.NewFromConfig(cfg)
+	p.GuardDuty = guardduty.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

@@ -33,6 +33,9 @@ type orgState struct {
 	// Delegated holds delegated administrators: when each was registered,
 	// by account id and service principal.
 	Delegated map[string]map[string]time.Time `json:"delegated"`
+	// Admins holds the administrators of services that have one in each Region,
+	// by service principal and Region.
+	Admins map[string]map[string]string `json:"admins,omitempty"`
 	// LandingZone is AWS Control Tower's, if there is one.
 	LandingZone *landingZone                 `json:"landing_zone,omitempty"`
 	Tags        map[string]map[string]string `json:"tags"` // by id of a root, OU, account or policy

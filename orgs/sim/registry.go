@@ -76,6 +76,7 @@ var services = map[string]service{
 
 	"CloudWatch":      {prefix: "cloudwatch", source: "monitoring", ops: cloudwatchOps},
 	"CloudWatch Logs": {prefix: "logs", ops: logsOps},
+	"GuardDuty":       {prefix: "guardduty", ops: guarddutyOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	configtypes "github.com/aws/aws-sdk-go-v2/service/configservice/types"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -245,6 +246,25 @@ func (b *specBuilder) delegates() error {
 		for _, service := range s.Services {
 			b.w.setTrustedAccess(service, true, b.now)
 			o.Delegated[id][service] = b.now
+			if err := b.appointed(service, id); err != nil {
+				return fmt.Errorf("delegated administrator of %s: %w", service, err)
+			}
+		}
+	}
+	return nil
+}
+
+// appointed makes a delegated administrator that of each Region, of services that
+// have one in each: as the management account did.
+func (b *specBuilder) appointed(service, id string) error {
+	for _, region := range b.spec.Regions {
+		cfg := b.w.ManagementConfig(region)
+		var err error
+		if service == guardDutyPrincipal {
+			_, err = guardduty.NewFromConfig(cfg).EnableOrganizationAdminAccount(context.Background(), &guardduty.EnableOrganizationAdminAccountInput{AdminAccountId: &id})
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

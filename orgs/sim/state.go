@@ -61,6 +61,8 @@ type regionState struct {
 	SSM    ssmState    `json:"ssm,omitzero"`
 	Logs   logsState   `json:"logs,omitzero"`
 	Watch  watchState  `json:"cloudwatch,omitzero"`
+
+	GuardDuty guardDutyState `json:"guardduty,omitzero"`
 }
 
 // Mail is one message that reached an endpoint of a topic.

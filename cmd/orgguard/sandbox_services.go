@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty/types"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/sim"
+)
+
+// tamperGuardDuty switches something of GuardDuty off, as its administrator: members
+// can only be let go once auto-enable has ended.
+func tamperGuardDuty(ctx context.Context, s streams, w *sim.World, what, region string, a orgs.Account) error {
+	admins, err := guardduty.NewFromConfig(w.ManagementConfig(region)).ListOrganizationAdminAccounts(ctx, &guardduty.ListOrganizationAdminAccountsInput{})
+	if err != nil {
+		return err
+	}
+	if len(admins.AdminAccounts) == 0 {
+		return usage("GuardDuty has no delegated administrator in %s", region)
+	}
+	admin := aws.ToString(admins.AdminAccounts[0].AdminAccountId)
+	c := guardduty.NewFromConfig(w.Config(region, w.RolePrincipal(admin, "OrganizationAccountAccessRole", "operator")))
+	list, err := c.ListDetectors(ctx, &guardduty.ListDetectorsInput{})
+	if err != nil || len(list.DetectorIds) == 0 {
+		return err
+	}
+	detector := aws.String(list.DetectorIds[0])
+	_, err = c.UpdateOrganizationConfiguration(ctx, &guardduty.UpdateOrganizationConfigurationInput{DetectorId: detector, AutoEnableOrganizationMembers: types.AutoEnableMembersNone})
+	if err != nil || what == "guardduty-auto-enable-off" {
+		return told(s, err, "ended GuardDuty's auto-enable in %s", region)
+	}
+	var left []types.UnprocessedAccount
+	if what == "guardduty-member-removed" {
+		out, rerr := c.DisassociateMembers(ctx, &guardduty.DisassociateMembersInput{DetectorId: detector, AccountIds: []string{string(a.ID)}})
+		if err = rerr; err == nil {
+			left = out.UnprocessedAccounts
+		}
+	} else {
+		out, serr := c.StopMonitoringMembers(ctx, &guardduty.StopMonitoringMembersInput{DetectorId: detector, AccountIds: []string{string(a.ID)}})
+		if err = serr; err == nil {
+			left = out.UnprocessedAccounts
+		}
+	}
+	if len(left) > 0 {
+		return usage("account %s: %s", a.ID, aws.ToString(left[0].Result))
+	}
+	return told(s, err, "GuardDuty does not watch %s (%s) any more in %s", a.ID, a.Name, region)
+}
