@@ -60,6 +60,10 @@ var anyResource = map[string]string{
 	"organizations:DescribeAccount": "its role is for nothing else, and accounts have no name to tell them by",
 	"ec2:DescribeSecurityGroups":    "describe calls take no resource",
 	"kms:*":                         "in a key policy * is the key itself",
+
+	"kms:DescribeKey":                     "in a key policy * is the key itself",
+	"kms:GenerateDataKey":                 "in a key policy * is the key itself",
+	"kms:GenerateDataKeyWithoutPlaintext": "in a key policy * is the key itself",
 }
 
 // Nothing that orgguard deploys can do more than it must, or be used by everybody.
@@ -151,7 +155,7 @@ func TestWhatAPolicyLintFinds(t *testing.T) {
 
 // What orgguard makes is found by its name and its tag.
 func TestResourcesAreNamedAndTagged(t *testing.T) {
-	tagged := []string{"AWS::IAM::Role", "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Events::EventBus", "AWS::StepFunctions::StateMachine"}
+	tagged := []string{"AWS::IAM::Role", "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Events::EventBus", "AWS::StepFunctions::StateMachine", "AWS::CloudTrail::Trail", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm"}
 	for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
 		b := allOn(t, mode, "aws")
 		for _, u := range b.units {
@@ -161,7 +165,7 @@ func TestResourcesAreNamedAndTagged(t *testing.T) {
 			}
 			for _, r := range rs {
 				name := kinds[r.Type].nameProp
-				own := slices.ContainsFunc([]string{"Bucket", "Topics", "Queues", "Topic", "TopicArn", "EventBusName", "Endpoint"}, func(k string) bool { return k == name })
+				own := slices.ContainsFunc([]string{"Bucket", "Topics", "Queues", "Topic", "TopicArn", "EventBusName", "Endpoint", "ServicePrincipal"}, func(k string) bool { return k == name })
 				if name != "" && !own && !strings.Contains(r.str(name), "orgguard") {
 					t.Errorf("%s %s is called %q", u.ID, r.LogicalID, r.str(name))
 				}

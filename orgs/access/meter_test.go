@@ -232,7 +232,8 @@ func fill(v reflect.Value, depth int) {
 // than these are, with two actions, or of features that orgguard has no use for.
 // One that orgguard comes to use belongs into actionNames.
 var noAction = []string{
-	"cloudtrail:ListInsightsMetricData", "ec2:*CapacityReservationDateChangeQuote*", "ec2:*ClientVpnEndpointAuthorizationPolicy",
+	"cloudtrail:ListInsightsMetricData", "cloudwatch:*DatasetKmsKey", "cloudwatch:*ResourceMetricsConfiguration", "cloudwatch:DescribeAlarmContributors",
+	"cloudwatch:UpdateOTelEnrichment", "logs:GetLogObject", "ec2:*CapacityReservationDateChangeQuote*", "ec2:*ClientVpnEndpointAuthorizationPolicy",
 	"ec2:*TransitGatewayAttachmentNatConfiguration", "ec2:GetCapacityManagerSupportabilityScores", "ec2:GetImageFindings", "iam:AcquireRole", "iam:UpdateDelegationRequest", "kms:Decapsulate", "kms:Encapsulate", "kms:ReEncrypt",
 	"s3:*Accelerate*", "s3:*Analytics*", "s3:*Cors", "s3:*IntelligentTiering*", "s3:*Inventory*", "s3:*Metadata*", "s3:*Metrics*", "s3:*Multipart*",
 	"s3:*Part*", "s3:CopyObject", "s3:CreateSession", "s3:ListDirectoryBuckets", "s3:RenameObject", "s3:SelectObjectContent", "s3:WriteGetObjectResponse",
