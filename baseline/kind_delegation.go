@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
@@ -244,16 +243,6 @@ func dismissAdministrator(ctx context.Context, s site, r Resource, _ any) error 
 func undoAdministrator(s scope, r Resource, _ any) string {
 	name, _, _ := strings.Cut(r.str("Service"), ".")
 	return fmt.Sprintf("aws %s disable-organization-admin-account --region %s --admin-account-id %s (after its members were deleted)", name, s.region, r.str("Account"))
-}
-
-// linkRole makes the service-linked role of a service in the site's account, unless
-// it is there.
-func (s site) linkRole(ctx context.Context, service string) error {
-	_, err := s.IAM.CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: aws.String(service)}, s.at.IAM)
-	if err != nil && !strings.Contains(err.Error(), "has been taken in this account") {
-		return fmt.Errorf("make the service-linked role of %s in account %s: %w", service, s.at.Account, err)
-	}
-	return nil
 }
 
 // policiesOf are the names of the organization's policies of a type that are

@@ -1,10 +1,8 @@
-package logpattern_test
+package logpattern
 
 import (
 	"strings"
 	"testing"
-
-	"github.com/orgguard/orgguard/orgs/logpattern"
 )
 
 // event is a log event with a property of every kind.
@@ -51,7 +49,7 @@ func TestMatch(t *testing.T) {
 		`{ $.n = 7 || $.n = 1 && $.yes IS FALSE }`:   true, // && binds closer
 		`{ ($.errorCode = "*Unauthorized*") || ($.errorCode="Acc*")}`: true,
 	} {
-		p, err := logpattern.Compile(pattern)
+		p, err := Compile(pattern)
 		if err != nil {
 			t.Errorf("%s: %v", pattern, err)
 			continue
@@ -86,7 +84,7 @@ func TestBadPatterns(t *testing.T) {
 		strings.Repeat("x", 1025):      "more than 1024",
 		"{" + strings.Repeat("(", 200): "too many parentheses",
 	} {
-		if _, err := logpattern.Compile(pattern); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Compile(pattern); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40s: %v, want %q", pattern, err, want)
 		}
 	}
@@ -95,7 +93,7 @@ func TestBadPatterns(t *testing.T) {
 func TestSelect(t *testing.T) {
 	event := map[string]any{"recipientAccountId": "111111111111", "n": 7.0, "o": map[string]any{}}
 	for selector, want := range map[string]string{"$.recipientAccountId": "111111111111", "$.n": "7", "$.o": "", "$.x": "", "n": "", "$.n x": ""} {
-		if got, ok := logpattern.Select(selector, event); got != want || ok != (want != "") {
+		if got, ok := Select(selector, event); got != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v", selector, got, ok)
 		}
 	}
@@ -105,7 +103,7 @@ func FuzzCompile(f *testing.F) {
 	f.Add(`{ ($.a[0]["b"] = "x*" || $.c NOT EXISTS) && $.d >= 1.5 }`, event)
 	f.Add(`{ $.yes IS TRUE && $.n != -1 }`, `{"n":1}`)
 	f.Fuzz(func(_ *testing.T, pattern, event string) {
-		if p, err := logpattern.Compile(pattern); err == nil {
+		if p, err := Compile(pattern); err == nil {
 			p.Match(event)
 		}
 	})

@@ -302,7 +302,7 @@ func describeGuardDutyOrg(c *call, in *guardduty.DescribeOrganizationConfigurati
 		return nil, err
 	}
 	out := &guardduty.DescribeOrganizationConfigurationOutput{
-		AutoEnable: aws.Bool(g.Org.AutoEnable != types.AutoEnableMembersNone), AutoEnableOrganizationMembers: g.Org.AutoEnable, MemberAccountLimitReached: aws.Bool(false),
+		AutoEnableOrganizationMembers: g.Org.AutoEnable, MemberAccountLimitReached: aws.Bool(false),
 	}
 	for _, f := range types.OrgFeature("").Values() {
 		status := g.Org.Features[string(f)]
