@@ -35,6 +35,7 @@ type Baseline struct {
 	// baseline section says. profileOf is an account's.
 	profiles  []*profile
 	profileOf map[orgs.AccountID]int
+	limit     int // instances of a stack set; 0 is AWS's own
 }
 
 // Resolve applies a configuration to an organization. fallbackRegion is the

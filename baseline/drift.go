@@ -2,7 +2,9 @@ package baseline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -37,10 +39,15 @@ var unchecked = []string{"AWS::Config::ConfigurationRecorder", "AWS::Config::Del
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-drift.html
 func (b *Baseline) DetectDrift(ctx context.Context, pool *access.Pool, sets StackSets) {
 	c := b.cloud(pool)
-	var units []*composed
+	var units []*composed // those of shards have the shard's name
 	for _, u := range b.units {
-		if s := sets[u.ID]; s != nil && s.Exists && !s.empty() {
-			units = append(units, u)
+		if sets[u.ID] == nil || sets[u.ID].Err != nil {
+			continue
+		}
+		for i, s := range sets[u.ID].all() {
+			if s.Exists && !s.empty() {
+				units = append(units, u.shard(i+1))
+			}
 		}
 	}
 	found := orgs.ForEach(ctx, units, 8, func(ctx context.Context, u *composed) (*Drift, error) { return c.detect(ctx, b, u.Stack) })
@@ -50,8 +57,23 @@ func (b *Baseline) DetectDrift(ctx context.Context, pool *access.Pool, sets Stac
 			d = &Drift{}
 		}
 		d.Err = o.Err
-		sets[units[i].ID].Drift = d
+		set := sets[units[i].ID]
+		set.Drift = set.Drift.with(d)
 	}
+}
+
+// with is what drift detection says of two stack sets of one unit.
+func (d *Drift) with(other *Drift) *Drift {
+	if d == nil {
+		return other
+	}
+	sum := &Drift{
+		Instances: d.Instances + other.Instances, Drifted: d.Drifted + other.Drifted, Failed: d.Failed + other.Failed,
+		Resources: map[string]map[string]string{}, Err: errors.Join(d.Err, other.Err),
+	}
+	maps.Copy(sum.Resources, d.Resources)
+	maps.Copy(sum.Resources, other.Resources)
+	return sum
 }
 
 // detect runs one drift detection, or waits for the one that runs, and reads it.

@@ -106,33 +106,38 @@ func (b *Baseline) LookAt(ctx context.Context, pool *access.Pool, f Filter, work
 // in an organization where all is well.
 func (b *Baseline) askOverrides(ctx context.Context, c cloud, l *Look, workers int) {
 	type asked struct {
-		unit *composed
+		set  *StackSet
+		name string
 		inst Instance
 	}
 	var doubtful []asked
 	for _, u := range b.units {
 		set := l.Sets[u.ID]
-		if set == nil || !set.Exists || set.Err != nil || !u.varies() && set.Params[overridesParam] == "" {
+		if set == nil || !set.Exists || set.Err != nil {
 			continue
 		}
 		for _, v := range viewsOf(u, l.Inspected) {
-			inst, has := set.Instances[instanceKey(v.account.ID, v.region)]
-			if has && (v.remains() || len(v.broken()) > 0 || !set.matches(u) && len(u.overridden(v.account.ID)) > 0) {
-				doubtful = append(doubtful, asked{u, inst})
+			for i, shard := range set.all() {
+				if !u.varies() && shard.Params[overridesParam] == "" {
+					continue
+				}
+				inst, has := shard.Instances[instanceKey(v.account.ID, v.region)]
+				if has && (v.remains() || len(v.broken()) > 0 || !shard.matches(u) && len(u.overridden(v.account.ID)) > 0) {
+					doubtful = append(doubtful, asked{shard, shardName(u.Stack, i+1), inst})
+				}
 			}
 		}
 	}
 	answers := orgs.ForEach(ctx, doubtful, workers, func(ctx context.Context, a asked) (map[string]string, error) {
-		return c.askOverrides(ctx, a.unit.Stack, a.inst)
+		return c.askOverrides(ctx, a.name, a.inst)
 	})
 	for i, a := range doubtful {
-		set := l.Sets[a.unit.ID]
 		if answers[i].Err != nil {
-			set.Err = answers[i].Err
+			a.set.Err = answers[i].Err
 			continue
 		}
 		a.inst.Overrides = answers[i].Value
-		set.Instances[instanceKey(a.inst.Account, a.inst.Region)] = a.inst
+		a.set.Instances[instanceKey(a.inst.Account, a.inst.Region)] = a.inst
 	}
 }
 

@@ -369,11 +369,26 @@ func (w setWave) cells() int {
 // stackSet proposes what one stack set and its instances need, wave by wave.
 func (p *proposer) stackSet(u *composed, views []view) {
 	set := p.look.Sets[u.ID]
-	if set.Err != nil {
+	shards := set.all()
+	for _, s := range shards {
+		if s.Err == nil {
+			continue
+		}
 		mgmt, _ := p.Org.Account(p.Org.ManagementAccount)
-		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: p.Home, Control: strings.Join(u.controls, ","), Reason: orgs.Reason(set.Err), Blocked: true})
+		p.skip(plan.Skip{Account: string(mgmt.ID), AccountName: mgmt.Name, Region: p.Home, Control: strings.Join(u.controls, ","), Reason: orgs.Reason(s.Err), Blocked: true})
 		return
 	}
+	for i, part := range p.share(u, set, views) {
+		one := &StackSet{Instances: map[string]Instance{}}
+		if i < len(shards) {
+			one = shards[i]
+		}
+		p.oneSet(u.shard(i+1), one, part)
+	}
+}
+
+// oneSet proposes what one stack set needs, wave by wave.
+func (p *proposer) oneSet(u *composed, set *StackSet, views []view) {
 	byWave := map[int]*setWave{}
 	seen := 0 // instances of the set that the plan is about
 	for _, v := range views {
@@ -470,7 +485,7 @@ func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, 
 		c.Before = describe(set.Body, set.Params)
 	}
 	cloud := p.cloud(p.pool)
-	was := setWas{Unit: u.ID, Existed: set.Exists || !first, Body: set.Body, Params: set.Params, Created: targetKeys(cells.missing), Updated: targetKeys(cells.stale, cells.overridden), Removed: targetKeys(cells.unwanted), Overrides: set.overridesOf(cells)}
+	was := setWas{Unit: u.ID, Stack: u.Stack, Existed: set.Exists || !first, Body: set.Body, Params: set.Params, Created: targetKeys(cells.missing), Updated: targetKeys(cells.stale, cells.overridden), Removed: targetKeys(cells.unwanted), Overrides: set.overridesOf(cells)}
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) { return w.apply(ctx, cloud, p.Baseline) }})
 }
 

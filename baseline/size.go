@@ -3,7 +3,6 @@ package baseline
 import (
 	"slices"
 
-	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
 
@@ -21,15 +20,25 @@ func (b *Baseline) Sizes() []Size {
 		if !u.everywhere() {
 			continue
 		}
-		s := Size{Stack: u.Stack}
-		for _, a := range b.Accounts {
-			if a.Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount {
-				s.Instances += len(b.unitRegions(u.unit, b.candidates()))
-			}
-		}
-		out = append(out, s)
+		out = append(out, Size{Stack: u.Stack, Instances: b.size(u)})
 	}
 	return out
+}
+
+// size is how many instances a unit has where its stack sets reach everybody.
+func (b *Baseline) size(u *composed) int {
+	return b.sizeOfRegion() * len(b.unitRegions(u.unit, b.candidates()))
+}
+
+// sizeOfRegion is how many instances a unit has in one Region at most.
+func (b *Baseline) sizeOfRegion() int {
+	n := 0
+	for _, a := range b.Accounts {
+		if b.reached(a) {
+			n++
+		}
+	}
+	return n
 }
 
 // Existing says what a rollout does with recorders of others ("adopt", "keep", "replace"); ""

@@ -28,6 +28,9 @@ type StackSet struct {
 	Instances map[string]Instance // by instanceKey; in an audit without those of settled
 	Drift     *Drift              // what drift detection says; nil when nobody asked it
 	Err       error               // why it could not be read
+	// More are further stack sets of the same unit, where one cannot hold all of
+	// its instances.
+	More []*StackSet
 
 	// settled are the instances of which there is nothing to say: CURRENT, and
 	// nothing failed. Only an audit puts them here: there are as many as there
@@ -46,8 +49,19 @@ func settledKeyOf(id orgs.AccountID, region string) (settledKey, bool) {
 	return settledKey{n, region}, err == nil
 }
 
-// instance is what CloudFormation says of the instance in an account × Region.
+// instance is what CloudFormation says of the instance in an account × Region, in
+// whichever shard has it.
 func (s *StackSet) instance(id orgs.AccountID, region string) (Instance, bool) {
+	for _, shard := range s.all() {
+		if inst, ok := shard.own(id, region); ok {
+			return inst, true
+		}
+	}
+	return Instance{}, false
+}
+
+// own is instance without the further shards.
+func (s *StackSet) own(id orgs.AccountID, region string) (Instance, bool) {
 	if k, ok := settledKeyOf(id, region); ok {
 		if _, ok := s.settled[k]; ok {
 			return Instance{Account: id, Region: region, Status: string(types.StackInstanceStatusCurrent), Detailed: string(types.StackInstanceDetailedStatusSucceeded)}, true
@@ -57,7 +71,7 @@ func (s *StackSet) instance(id orgs.AccountID, region string) (Instance, bool) {
 	return i, ok
 }
 
-// empty says that the set has no instance.
+// empty says that the set, without its further shards, has no instance.
 func (s *StackSet) empty() bool { return len(s.Instances)+len(s.settled) == 0 }
 
 // Instance is a stack instance as CloudFormation describes it.
@@ -130,7 +144,17 @@ func (b *Baseline) cloud(pool *access.Pool) cloud {
 // instances are asked for: all of them are a page for each hundred.
 func (b *Baseline) LoadStackSets(ctx context.Context, pool *access.Pool, f Filter) StackSets {
 	return b.loadStackSets(ctx, pool, f, func(ctx context.Context, c cloud, u *composed, account *string) (*StackSet, error) {
-		return c.load(ctx, u.Stack, account)
+		if b.size(u) > b.most() {
+			account = nil // which shard has room is seen of all
+		}
+		load := func(account *string) (*StackSet, error) {
+			return loadShards(u.Stack, func(name string) (*StackSet, error) { return c.load(ctx, name, account) }, b.lacks(u, account))
+		}
+		s, err := load(account)
+		if err == nil && account != nil && len(s.More) > 0 {
+			return load(nil)
+		}
+		return s, err
 	})
 }
 
@@ -143,7 +167,7 @@ func (b *Baseline) auditStackSets(ctx context.Context, pool *access.Pool, f Filt
 		if all := b.unitRegions(u.unit, b.candidates()); account == nil && len(all) > 1 && len(all)*len(b.Accounts) > manyInstances {
 			regions = all
 		}
-		return c.loadSettled(ctx, u.Stack, account, regions)
+		return loadShards(u.Stack, func(name string) (*StackSet, error) { return c.loadSettled(ctx, name, account, regions) }, b.lacks(u, account))
 	})
 }
 
@@ -343,8 +367,11 @@ func (c cloud) dependencies(ctx context.Context, b *Baseline, u *composed) []str
 		if !slices.Contains(u.after, other.ID) {
 			continue
 		}
-		desc, err := c.pool.CloudFormation.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String(other.Stack), CallAs: c.as}, c.at.CloudFormation)
-		if err == nil {
+		for n := 1; ; n++ {
+			desc, err := c.pool.CloudFormation.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String(shardName(other.Stack, n)), CallAs: c.as}, c.at.CloudFormation)
+			if err != nil {
+				break
+			}
 			arns = append(arns, aws.ToString(desc.StackSet.StackSetARN))
 		}
 	}
@@ -386,7 +413,7 @@ func (b *Baseline) targets(cells reach) []target {
 	}
 	wanted := make(map[orgs.AccountID]bool, len(b.Accounts))
 	for _, a := range b.Accounts {
-		wanted[a.ID] = a.Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount
+		wanted[a.ID] = b.reached(a)
 	}
 	barred := b.barred()
 	cover := b.Org.Cover(func(a orgs.Account) bool { return wanted[a.ID] }, func(n orgs.NodeID) bool { return barred[n] })
@@ -438,6 +465,11 @@ func (b *Baseline) targetsOf(u *composed, cells reach) []target {
 		}
 	}
 	return out
+}
+
+// reached says whether stack sets reach an account.
+func (b *Baseline) reached(a orgs.Selected) bool {
+	return a.Excluded == "" && a.State == orgs.StateActive && a.ID != b.Org.ManagementAccount
 }
 
 // wholeTarget is one operation on whole nodes, narrowed to the accounts, which

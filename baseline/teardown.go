@@ -78,14 +78,45 @@ func (t *teardown) add(c plan.Change, apply func(context.Context) ([]plan.Failur
 	t.Proposal.Tasks = append(t.Proposal.Tasks, plan.Task{Change: c, Apply: apply})
 }
 
-// set proposes to delete a stack set with its instances.
+// set proposes to delete a unit's stack sets with their instances: the last shard first,
+// so that a teardown that ends in between leaves no gap in their numbers.
 func (t *teardown) set(ctx context.Context, u unit) {
-	mgmt := t.Org.ManagementAccount
-	set, err := t.cloud.load(ctx, u.Stack, nil)
-	switch {
-	case err != nil:
-		t.left(mgmt, t.Home, "stack set "+u.Stack, orgs.Reason(err), true)
+	all, err := loadShards(u.Stack, func(name string) (*StackSet, error) { return t.cloud.load(ctx, name, nil) }, func(*StackSet) bool { return true })
+	if err != nil {
+		t.left(t.Org.ManagementAccount, t.Home, "stack set "+u.Stack, orgs.Reason(err), true)
 		return
+	}
+	from := len(t.Proposal.Tasks)
+	for i, s := range slices.Backward(all.all()) {
+		one := u
+		one.Stack = shardName(u.Stack, i+1)
+		t.oneSet(one, s)
+	}
+	if made := t.Proposal.Tasks[from:]; len(made) > 1 {
+		one := made[len(made)-1]
+		for _, other := range made[:len(made)-1] {
+			one.Resource += ", " + strings.TrimPrefix(other.Resource, "stack set ")
+			one.Why = other.Why + "; " + one.Why
+			one.Targets = append(one.Targets, other.Targets...)
+		}
+		one.Cells = max(1, len(one.Targets))
+		one.Apply = func(ctx context.Context) ([]plan.Failure, error) {
+			for _, task := range made {
+				if failed, err := task.Apply(ctx); err != nil || len(failed) > 0 {
+					return failed, err
+				}
+			}
+			return nil, nil
+		}
+		made = slices.Clone(made)
+		t.Proposal.Tasks = append(t.Proposal.Tasks[:from], one)
+	}
+}
+
+// oneSet proposes to delete a stack set with its instances.
+func (t *teardown) oneSet(u unit, set *StackSet) {
+	mgmt := t.Org.ManagementAccount
+	switch {
 	case !set.Exists:
 		return
 	case !set.Ours:

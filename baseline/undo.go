@@ -22,6 +22,7 @@ import (
 // setWas is what a change of a stack set found.
 type setWas struct {
 	Unit    string            `json:"unit"`
+	Stack   string            `json:"stack,omitempty"` // the shard's; "" in journals of before there were any
 	Existed bool              `json:"existed"`
 	Body    string            `json:"body,omitempty"`
 	Params  map[string]string `json:"params,omitempty"`
@@ -178,7 +179,17 @@ func (u *undoer) set(ctx context.Context, r journal.Record) {
 	if !ok {
 		return
 	}
+	if was.Stack != "" {
+		if !isShard(kind.Stack, was.Stack) {
+			u.leave(r, was.Stack+" is no stack set of the unit "+was.Unit, true)
+			return
+		}
+		kind.Stack = was.Stack
+	}
 	now, err := u.cloud.load(ctx, kind.Stack, nil)
+	if err != nil {
+		now = &StackSet{}
+	}
 	if !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params) {
 		return
 	}

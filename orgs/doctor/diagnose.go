@@ -411,8 +411,8 @@ func (d *diagnosis) stackSets() {
 		c.Source = source(MaxInstances)
 		switch {
 		case s.Instances > MaxInstances.Value:
-			c.Severity = Blocker
-			c.Fix = "fewer regions, or ask AWS Support for more stack instances in a stack set"
+			c.Severity = Info
+			c.What += fmt.Sprintf(": a rollout shares them out among at least %d stack sets, %s-2 and so on, Region by Region, and what has its place stays there", (s.Instances*10+MaxInstances.Value*9-1)/(MaxInstances.Value*9), s.Name)
 		case s.Instances*10 > MaxInstances.Value*9:
 			c.Severity = Warning
 			c.Fix = "ask AWS Support for more stack instances in a stack set before the next accounts join"

@@ -128,7 +128,7 @@ func TestEachTroubleIsNamedWithItsFix(t *testing.T) {
 		{"recorders that nobody could list", func(s *survey.Survey, _ *Intent) {
 			member(s).Cells = []survey.Cell{{Region: "us-east-1", Recorders: failed[[]survey.Recorder](refused)}}
 		}, "recorders", Unknown, "AccessDenied", "--command doctor"},
-		{"a stack set that is too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 170_000}} }, "stackset-size", Blocker, "170000 of 100000", "fewer regions"},
+		{"a stack set that is too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 170_000}} }, "stackset-size", Info, "170000 of 100000 instances: a rollout shares them out among at least 2 stack sets, set-2", ""},
 		{"a stack set that is nearly too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 95_000}} }, "stackset-size", Warning, "95000", "Support"},
 		{"a right that the command lacks", func(s *survey.Survey, _ *Intent) {
 			member(s).Rights = known(survey.Rights{Denied: []survey.Denial{{Action: "m:Write", Organization: true}}})
