@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/configservice/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgguard/orgguard/orgs"
@@ -113,6 +116,35 @@ func TestUndoOfAnUpdateGivesTheTemplateOfBefore(t *testing.T) {
 		// The adopted channel goes back to what it was given by the first rollout.
 		if diff := cmp.Diff(want, r.audit(t, Filter{})); diff != "" {
 			t.Errorf("before the update and after its undo (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A stack set that nobody lets the caller look at is left, and told.
+func TestUndoLeavesAStackSetThatCannotBeRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, handful(t), everyoneConfig)
+		records := journalled(t, t.TempDir(), r.plan(t).Tasks)
+		b := r.open(t)
+		b.pool.CloudFormation = cloudformation.New(b.pool.CloudFormation.Options(), func(o *cloudformation.Options) {
+			o.APIOptions = append(slices.Clone(o.APIOptions), func(st *middleware.Stack) error {
+				return st.Initialize.Add(middleware.InitializeMiddlewareFunc("Refused",
+					func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+						if _, yes := in.Parameters.(*cloudformation.DescribeStackSetInput); yes {
+							return middleware.InitializeOutput{}, middleware.Metadata{}, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}
+						}
+						return next.HandleInitialize(ctx, in)
+					}), middleware.Before)
+			})
+		})
+		p := b.Undo(t.Context(), b.pool, records)
+		if !slices.ContainsFunc(p.Skipped, func(s plan.Skip) bool {
+			return s.Blocked && strings.HasPrefix(s.Reason, "stack set orgguard-recorder: ") && strings.Contains(s.Reason, "AccessDenied")
+		}) {
+			t.Errorf("skipped %+v", p.Skipped)
+		}
+		if slices.ContainsFunc(p.Tasks, func(x plan.Task) bool { return strings.HasPrefix(x.Resource, "stack set ") }) {
+			t.Error("a stack set is taken back that nobody could look at")
 		}
 	})
 }
