@@ -300,12 +300,9 @@ func format(expression string, input map[string]any) (string, error) {
 	}
 	out := pattern
 	for arg := range strings.SplitSeq(args, ", ") {
-		var v any = input
-		for key := range strings.SplitSeq(strings.TrimPrefix(arg, "$."), ".") {
-			m, _ := v.(map[string]any)
-			if v, ok = m[key]; !ok {
-				return "", fmt.Errorf("the input has no %s", arg)
-			}
+		v, ok := lookup(arg, input)
+		if !ok {
+			return "", fmt.Errorf("the input has no %s", arg)
 		}
 		before, after, ok := strings.Cut(out, "{}")
 		if !ok {
@@ -315,6 +312,18 @@ func format(expression string, input map[string]any) (string, error) {
 		out = before + strings.ReplaceAll(fmt.Sprint(v), "{}", "\x00") + after
 	}
 	return strings.ReplaceAll(out, "\x00", "{}"), nil
+}
+
+// lookup follows a path such as $.lookup.name.
+func lookup(path string, input map[string]any) (v any, ok bool) {
+	v = input
+	for key := range strings.SplitSeq(strings.TrimPrefix(path, "$."), ".") {
+		m, _ := v.(map[string]any)
+		if v, ok = m[key]; !ok {
+			return nil, false
+		}
+	}
+	return v, true
 }
 
 // text is a scalar node.

@@ -65,6 +65,7 @@ var controls = []Control{
 	configRecorder,
 	configDelivery,
 	alertTopic,
+	chatAlert,
 	configChangeAlert,
 	rootSigninAlert,
 	rootActivityAlert,
@@ -119,11 +120,7 @@ func (c Control) undoes() []string {
 
 // on says whether the control is on in any account.
 func (c Control) on(cfg *spec.Config) bool {
-	l := layers{}
-	for id, said := range cfg.Baseline {
-		l[id] = []spec.Control{said}
-	}
-	return l.on(c) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return o.Baseline[c.ID].Enabled })
+	return layersIn(cfg).on(c) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return o.Baseline[c.ID].Enabled })
 }
 
 // Controls returns what this package's controls are, without what they do.

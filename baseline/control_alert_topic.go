@@ -31,6 +31,9 @@ func subscribe(f *fragment, b *Baseline) {
 	if resources == nil || get(resources, "AlertTopic") == nil {
 		return
 	}
+	if b.chats() {
+		startChat(f)
+	}
 	for i, address := range b.Config.Alerts.Email {
 		props := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 		set(props, "TopicArn", text("!Ref", "AlertTopic"))

@@ -152,6 +152,9 @@ func init() {
 		"AWS::Logs::MetricFilter":               metricFilterKind,
 		"AWS::CloudWatch::Alarm":                alarmKind,
 
+		"AWS::Chatbot::SlackChannelConfiguration":          slackKind,
+		"AWS::Chatbot::MicrosoftTeamsChannelConfiguration": teamsKind,
+
 		// Settings that CloudFormation does not have; see unit.direct.
 		"OrgGuard::S3::AccountPublicAccessBlock":  publicBlockKind,
 		"OrgGuard::IAM::PasswordPolicy":           passwordKind,

@@ -14,6 +14,21 @@ import (
 // down to an account.
 type layers map[string][]spec.Control
 
+// layersIn are what a configuration says of the organization. To name a chat channel
+// is to say that alerts go there.
+func layersIn(cfg *spec.Config) layers {
+	l := layers{}
+	for id, c := range cfg.Baseline {
+		l[id] = []spec.Control{c}
+	}
+	if cfg.Alerts.Chat() && len(l[chatAlert.ID]) == 0 {
+		topic := l[alertTopic.ID]
+		on := cfg.Alerts.Mode == spec.Central && (len(topic) == 0 || topic[0].Enabled)
+		l[chatAlert.ID] = []spec.Control{{Enabled: on}}
+	}
+	return l
+}
+
 // on says whether a control is on: the last word counts.
 func (l layers) on(c Control) bool {
 	if said := l[c.ID]; len(said) > 0 {
@@ -151,10 +166,7 @@ func (b *Baseline) overridesOf(a orgs.Account, targets []overrideTarget) []int {
 
 // layersOf are what the configuration says where the overrides reach.
 func (b *Baseline) layersOf(overrides []int) layers {
-	l := layers{}
-	for id, c := range b.Config.Baseline {
-		l[id] = append(l[id], c)
-	}
+	l := layersIn(b.Config)
 	for _, i := range overrides {
 		for id, c := range b.Config.Overrides[i].Baseline {
 			l[id] = append(l[id], c)

@@ -16,7 +16,7 @@ import (
 func allOn(t *testing.T, mode spec.AlertMode, partition string) *Baseline {
 	t.Helper()
 	region := orgs.PartitionOf("arn:" + partition + ":").GlobalRegion
-	cfg := parseConfig(t, "version: 1\nregions: ["+region+"]\nalerts: {mode: "+string(mode)+", email: [a@example.com]}\n")
+	cfg := parseConfig(t, "version: 1\nregions: ["+region+"]\nalerts: {mode: "+string(mode)+", email: [a@example.com]"+channels(mode, partition)+"}\n")
 	for _, c := range controls {
 		cfg.Baseline[c.ID] = spec.Control{Enabled: true}
 	}
@@ -25,6 +25,14 @@ func allOn(t *testing.T, mode spec.AlertMode, partition string) *Baseline {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// channels are chat channels of a configuration, where there can be any.
+func channels(mode spec.AlertMode, partition string) string {
+	if mode != spec.Central || partition != "aws" {
+		return ""
+	}
+	return `, slack: {workspace_id: T0123ABCD, channel_id: C0456EFGH}, teams: {tenant_id: 1a2b3c4d-0000-1111-2222-333344445555, team_id: 1a2b3c4d-0000-1111-2222-333344445556, channel_id: "19%3aab12cd%40thread.tacv2"}`
 }
 
 // statements finds the policy statements in a value, however deep.
@@ -127,7 +135,11 @@ func statementProblems(r Resource, s map[string]any) []string {
 	if everybody && !denies && !strings.Contains(conditions, "aws:PrincipalOrgID") {
 		out = append(out, "lets everybody in, without a condition on the organization")
 	}
-	// A service acts for whoever asks it to: the condition says for whom.
+	// A service acts for whoever asks it to: the condition says for whom. With a role
+	// that has no rights it can do nothing.
+	if r.Type == "AWS::IAM::Role" && r.Props["RoleName"] != nil && r.Props["Policies"] == nil && r.Props["ManagedPolicyArns"] == nil {
+		return out
+	}
 	if strings.Contains(principal, `"Service"`) && !denies && !strings.Contains(conditions, "aws:Source") {
 		out = append(out, "lets a service in for anybody: want a condition on aws:SourceAccount, SourceArn or SourceOrgID")
 	}

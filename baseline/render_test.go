@@ -131,7 +131,7 @@ func TestEveryCombinationRenders(t *testing.T) {
 						}
 					}
 				}
-				b, err := resolveSmall(t, partition, fmt.Sprintf("alerts: {mode: %s, email: [%s]}\nbaseline:\n%s", mode, addresses(20), lines.String()))
+				b, err := resolveSmall(t, partition, fmt.Sprintf("alerts: {mode: %s, email: [%s]%s}\nbaseline:\n%s", mode, addresses(20), channels(mode, partition), lines.String()))
 				for _, l := range lacking {
 					if err == nil || !strings.Contains(err.Error(), l) {
 						t.Errorf("%s, %s, %v: error %v; want %q", partition, mode, on, err, l)

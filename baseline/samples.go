@@ -156,6 +156,8 @@ type Told struct {
 	Fires   bool
 	// Mail is the message, if it fires.
 	Mail Mail
+	// Chat is the message to the chat channels; nil where there are none.
+	Chat *ChatMessage
 	// Lost says why EventBridge could make no message of it: the event would go
 	// to the dead-letter queue.
 	Lost string
@@ -171,7 +173,7 @@ func (b *Baseline) tell(c Control, event map[string]any) (Told, error) {
 	account, region := fmt.Sprint(event["account"]), fmt.Sprint(event["region"])
 	out := Told{Control: c.ID}
 	rules := map[string]Resource{}
-	var machine Resource
+	machines := map[string]Resource{} // by name
 	for _, u := range b.units {
 		s := b.scope(orgs.AccountID(account), region)
 		if u.ID == "central" {
@@ -184,7 +186,7 @@ func (b *Baseline) tell(c Control, event map[string]any) (Told, error) {
 		for _, r := range rs {
 			switch {
 			case r.Type == "AWS::StepFunctions::StateMachine":
-				machine = r
+				machines[r.str("StateMachineName")] = r
 			case r.Type == "AWS::Events::Rule" && r.Control == c.ID:
 				rules[u.ID] = r
 			}
@@ -217,22 +219,34 @@ func (b *Baseline) tell(c Control, event map[string]any) (Told, error) {
 	}
 	out.Mail.Text = message
 	if b.Config.Alerts.Mode == spec.Central {
-		out.Mail, err = b.mail(machine.str("DefinitionString"), message)
+		var in map[string]any
+		if in, err = b.machineInput(message); err == nil {
+			out.Mail, err = mailOf(machines["orgguard-alert"].str("DefinitionString"), in)
+		}
+		if err == nil && b.chats() {
+			out.Chat, err = chatOf(machines["orgguard-alert-chat"].str("DefinitionString"), in)
+		}
 	}
 	return out, err
 }
 
-// mail is what the state machine publishes for an input.
-func (b *Baseline) mail(definition, input string) (Mail, error) {
+// machineInput is the input of the state machines once the account's name is looked
+// up.
+func (b *Baseline) machineInput(input string) (map[string]any, error) {
 	var in map[string]any
 	if err := json.Unmarshal([]byte(input), &in); err != nil {
-		return Mail{}, fmt.Errorf("input of the alert state machine: %w", err)
+		return nil, fmt.Errorf("input of the alert state machine: %w", err)
 	}
 	name := accountName
 	if a, ok := b.Org.Account(orgs.AccountID(fmt.Sprint(in["account"]))); ok {
 		name = a.Name
 	}
 	in["lookup"] = map[string]any{"name": name}
+	return in, nil
+}
+
+// mailOf is what the state machine publishes for an input.
+func mailOf(definition string, in map[string]any) (Mail, error) {
 	subject, text, err := publishOf(definition)
 	if err != nil {
 		return Mail{}, err

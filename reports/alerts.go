@@ -160,6 +160,8 @@ func WriteTold(w io.Writer, f Format, told []baseline.Told) error {
 		Rule    string         `json:"rule"`
 		Fires   bool           `json:"fires"`
 		Message *baseline.Mail `json:"message,omitempty"`
+		// Chat is what a chat channel gets, where there is one.
+		Chat *baseline.ChatMessage `json:"chat,omitempty"`
 		// Lost says why no message could be made.
 		Lost string `json:"lost,omitempty"`
 	}
@@ -168,7 +170,7 @@ func WriteTold(w io.Writer, f Format, told []baseline.Told) error {
 		for i, t := range told {
 			rules[i] = rule{Control: t.Control, Rule: t.Rule, Fires: t.Fires}
 			if rules[i].Lost = t.Lost; t.Fires && t.Lost == "" {
-				rules[i].Message = &t.Mail
+				rules[i].Message, rules[i].Chat = &t.Mail, t.Chat
 			}
 		}
 		return writeJSON(w, struct {
@@ -192,6 +194,13 @@ func WriteTold(w io.Writer, f Format, told []baseline.Told) error {
 			continue
 		}
 		for line := range strings.SplitSeq(t.Mail.String(), "\n") {
+			b.WriteString(strings.TrimRight("  "+Safe(line), " ") + "\n")
+		}
+		b.WriteByte('\n')
+		if t.Chat == nil {
+			continue
+		}
+		for line := range strings.SplitSeq("Chat: "+t.Chat.Content.Title+"\n\n"+t.Chat.Content.Description, "\n") {
 			b.WriteString(strings.TrimRight("  "+Safe(line), " ") + "\n")
 		}
 		b.WriteByte('\n')

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/chatbot"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -167,14 +168,14 @@ func sandboxShow(s streams) *cli.Command {
 // role, which is exempt from the SCP, or the management account.
 var tamperings = []string{
 	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
-	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended",
+	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended", "chat-changed",
 }
 
 // inNoAccount are the tamperings with what is the organization's.
 var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off"}
 
 // inNoRegion are the tamperings with what has no Region.
-var inNoRegion = []string{"boundary-removed"}
+var inNoRegion = []string{"boundary-removed", "chat-changed"}
 
 func sandboxTamper(s streams) *cli.Command {
 	return &cli.Command{
@@ -222,6 +223,8 @@ func sandboxTamper(s streams) *cli.Command {
 				case "boundary-removed":
 					_, err := iam.NewFromConfig(cfg).DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: aws.String("orgguard-SysAdmin")})
 					return told(s, err, "removed the boundary of role orgguard-SysAdmin in %s (%s)", a.ID, a.Name)
+				case "chat-changed":
+					return tamperChat(ctx, s, w, a)
 				case "recorder-stopped":
 					client := configservice.NewFromConfig(cfg)
 					out, err := client.DescribeConfigurationRecorders(ctx, &configservice.DescribeConfigurationRecordersInput{})
@@ -308,6 +311,23 @@ func tamperTrail(ctx context.Context, s streams, w *sim.World, what string) erro
 	_, group, _ := strings.Cut(strings.TrimSuffix(aws.ToString(t.CloudWatchLogsLogGroupArn), ":*"), ":log-group:")
 	_, err = logs.DeleteMetricFilter(ctx, &cloudwatchlogs.DeleteMetricFilterInput{LogGroupName: aws.String(group), FilterName: aws.String("orgguard-unauthorized")})
 	return told(s, err, "deleted metric filter orgguard-unauthorized of log group %s", group)
+}
+
+// tamperChat lets the members of an account's Slack channels do everything there.
+func tamperChat(ctx context.Context, s streams, w *sim.World, a orgs.Account) error {
+	client := chatbot.NewFromConfig(w.Config("us-east-2", w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator")))
+	out, err := client.DescribeSlackChannelConfigurations(ctx, &chatbot.DescribeSlackChannelConfigurationsInput{})
+	if err != nil {
+		return err
+	}
+	if len(out.SlackChannelConfigurations) == 0 {
+		return usage("account %s has no Slack channel", a.ID)
+	}
+	ch := out.SlackChannelConfigurations[0]
+	_, err = client.UpdateSlackChannelConfiguration(ctx, &chatbot.UpdateSlackChannelConfigurationInput{
+		ChatConfigurationArn: ch.ChatConfigurationArn, SlackChannelId: ch.SlackChannelId, GuardrailPolicyArns: []string{"arn:aws:iam::aws:policy/AdministratorAccess"},
+	})
+	return told(s, err, "Slack channel %s of %s (%s) has the guardrail AdministratorAccess", aws.ToString(ch.ConfigurationName), a.ID, a.Name)
 }
 
 func sandboxTry(s streams) *cli.Command {

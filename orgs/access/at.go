@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/account"
+	"github.com/aws/aws-sdk-go-v2/service/chatbot"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -77,6 +78,9 @@ func (a At) SSM(o *ssm.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // CloudTrail makes a call of CloudTrail from here.
 func (a At) CloudTrail(o *cloudtrail.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// Chatbot makes a call of Amazon Q Developer in chat applications from here.
+func (a At) Chatbot(o *chatbot.Options) { o.Region, o.Credentials = a.Region, a.creds }
 
 // AccessAnalyzer makes a call of IAM Access Analyzer from here.
 func (a At) AccessAnalyzer(o *accessanalyzer.Options) { o.Region, o.Credentials = a.Region, a.creds }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/account"
+	"github.com/aws/aws-sdk-go-v2/service/chatbot"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -82,6 +83,7 @@ type Pool struct {
 	CloudTrail     *cloudtrail.Client
 	SSM            *ssm.Client
 	AccessAnalyzer *accessanalyzer.Client
+	Chatbot        *chatbot.Client
 	ControlTower   *controltower.Client
 	EC2            EC2
 	S3Control      *s3control.Client
@@ -164,6 +166,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.SSM = ssm.NewFromConfig(cfg)
 	p.CloudTrail = cloudtrail.NewFromConfig(cfg)
 	p.AccessAnalyzer = accessanalyzer.NewFromConfig(cfg)
+	p.Chatbot = chatbot.NewFromConfig(cfg)
 	p.ControlTower = controltower.NewFromConfig(cfg)
 	p.EC2 = newEC2(cfg)
 	p.S3Control = s3control.NewFromConfig(cfg)

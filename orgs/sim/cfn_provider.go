@@ -37,6 +37,9 @@ type resourceType struct {
 // resourceTypes is every resource type the world's CloudFormation knows.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 var resourceTypes = map[string]resourceType{
+	"AWS::Chatbot::MicrosoftTeamsChannelConfiguration": cfnTeamsChannel,
+	"AWS::Chatbot::SlackChannelConfiguration":          cfnSlackChannel,
+
 	"AWS::CloudFormation::WaitConditionHandle": waitConditionHandle,
 	"AWS::CloudTrail::Trail":                   cfnTrail,
 	"AWS::CloudWatch::Alarm":                   cfnAlarm,

@@ -70,6 +70,7 @@ var services = map[string]service{
 	"CloudTrail":     {prefix: "cloudtrail", ops: cloudtrailOps},
 	"SSM":            {prefix: "ssm", ops: ssmOps},
 	"AccessAnalyzer": {prefix: "access-analyzer", ops: accessanalyzerOps},
+	"chatbot":        {prefix: "chatbot", ops: chatbotOps},
 	"ControlTower":   {prefix: "controltower", ops: controltowerOps},
 	"EC2":            {prefix: "ec2", ops: ec2Ops},
 	"S3 Control":     {prefix: "s3", ops: s3controlOps},

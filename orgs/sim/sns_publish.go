@@ -164,6 +164,10 @@ func (w *World) publishAsService(service, account, sourceARN, topicARN, text str
 // fanOut delivers a message to the confirmed subscriptions of a topic.
 func (w *World) fanOut(t *snsTopic, arn string, m message, now time.Time) (id string) {
 	id = w.uuid()
+	// The service subscribes itself, under an address of its own.
+	w.toChat(arn, m.forProtocol("https"), func(endpoint, title, description string) {
+		w.post(Mail{Time: now, Topic: arn, Protocol: "https", Endpoint: endpoint, Subject: title, Message: description})
+	})
 	for _, s := range t.Subscriptions {
 		if !s.Confirmed || !m.passes(s) {
 			continue

@@ -44,6 +44,8 @@ type accountState struct {
 	// Trail is the account's CloudTrail event history, oldest first; see
 	// cloudtrail.go.
 	Trail []trailEvent `json:"trail,omitempty"`
+	// Chat is the configurations of chat channels, by ARN.
+	Chat map[string]*chatChannel `json:"chat,omitempty"`
 	// PublicAccess is the account's S3 public access block; nil for none.
 	PublicAccess *s3controltypes.PublicAccessBlockConfiguration `json:"public_access,omitempty"`
 }

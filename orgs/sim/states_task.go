@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -70,6 +71,7 @@ var taskCalls = map[string]taskCall{
 	"lambda:invoke":                         {"Lambda", invokeFunction},
 	"sns:publish":                           integration[sns.PublishInput]("SNS", "SNS", "Publish", "Message"),
 	"sqs:sendMessage":                       integration[sqs.SendMessageInput]("SQS", "SQS", "SendMessage", "MessageBody"),
+	"states:startExecution":                 integration[sfn.StartExecutionInput]("StepFunctions", "SFN", "StartExecution", "Input"),
 	"aws-sdk:sns:publish":                   integration[sns.PublishInput]("Sns", "SNS", "Publish"),
 	"aws-sdk:sqs:sendMessage":               integration[sqs.SendMessageInput]("Sqs", "SQS", "SendMessage"),
 	"aws-sdk:organizations:describeAccount": integration[organizations.DescribeAccountInput]("Organizations", "Organizations", "DescribeAccount"),

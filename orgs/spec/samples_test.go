@@ -82,7 +82,7 @@ var samples = []sample{
 
 	// Keys and types.
 	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal)
-3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack)
+3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack, teams)
 4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal)`},
 	{name: "account number without quotes", text: "security_account: 222222222222\norganization: {exclude: [{account: 012345678901, reason: x}]}", want: `2:19: security_account: want a string, found the number 222222222222; put it in quotes
 3:36: organization.exclude[0].account: want a string, found the number 012345678901; put it in quotes`},
@@ -154,6 +154,12 @@ var samples = []sample{
 5:25: "#alerts" is not a Slack workspace id; want one such as T0123ABCD`},
 	{name: "a channel without a workspace", text: "alerts: {slack: {workspace_id: '', channel_id: alerts}}", want: `2:32: workspace_id is missing; Slack needs both workspace_id and channel_id
 2:48: "alerts" is not a Slack channel id; want one such as C0123ABCD, not the channel's name`},
+
+	{name: "a Teams channel", text: "alerts: {teams: {tenant_id: 1a2b3c4d-0000-1111-2222-333344445555, team_id: 1A2B3C4D-0000-1111-2222-333344445556, channel_id: '19%3aab12cd%40thread.tacv2'}}"},
+	{name: "a Teams channel by its name", text: "alerts: {teams: {tenant_id: contoso, team_id: 1a2b3c4d-0000-1111-2222-333344445555, channel_id: '#alerts'}}", want: `2:29: "contoso" is not the id of a tenant; want one such as 1a2b3c4d-0000-1111-2222-333344445555
+2:97: "#alerts" is not the id of a Teams channel; want one as in the channel's link, such as 19%3aab12cd%40thread.tacv2`},
+	{name: "a Teams channel without its team", text: "alerts: {teams: {tenant_id: '', team_id: '', channel_id: 19.tacv2}}", want: `2:29: tenant_id is missing; Teams needs tenant_id, team_id and channel_id
+2:42: team_id is missing; Teams needs tenant_id, team_id and channel_id`},
 
 	// Controls, which the schema does not know.
 	{name: "unknown control", text: "baseline: {config-recoder: true}", silent: true, want: `2:12: unknown control "config-recoder"; did you mean "config-recorder" or "config-delivery"? (good: alert-topic, config-change-alert, config-delivery, config-recorder, root-signin-alert, chat-alert)`},

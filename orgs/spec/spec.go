@@ -65,13 +65,25 @@ type Alerts struct {
 	Mode  AlertMode `yaml:"mode"` // default central
 	Email []string  `yaml:"email"`
 	Slack Slack     `yaml:"slack"`
+	Teams Teams     `yaml:"teams"`
 }
+
+// Chat says whether alerts go to a chat channel.
+func (a Alerts) Chat() bool { return a.Slack.ChannelID != "" || a.Teams.ChannelID != "" }
 
 // Slack is a channel of a Slack workspace known to Amazon Q Developer in chat
 // applications.
 type Slack struct {
 	WorkspaceID string `yaml:"workspace_id"`
 	ChannelID   string `yaml:"channel_id"`
+}
+
+// Teams is a channel of a Microsoft Teams team known to Amazon Q Developer in chat
+// applications.
+type Teams struct {
+	TenantID  string `yaml:"tenant_id"`
+	TeamID    string `yaml:"team_id"`
+	ChannelID string `yaml:"channel_id"` // as in the channel's link, e.g. 19%3aab...%40thread.tacv2
 }
 
 // Control is a control's entry: true, false, or a block of its settings, which

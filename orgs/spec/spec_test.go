@@ -95,6 +95,7 @@ func TestEverythingInTheFileIsRead(t *testing.T) {
 			Mode:  Central,
 			Email: []string{"security@example.com"},
 			Slack: Slack{WorkspaceID: "T0123ABCD", ChannelID: "C0456EFGH"},
+			Teams: Teams{TenantID: "", TeamID: "", ChannelID: ""},
 		},
 		Baseline: map[string]Control{
 			"config-recorder": {Enabled: true}, "config-delivery": {Enabled: true}, "config-change-alert": {Enabled: true},

@@ -45,6 +45,11 @@ const (
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 	prefixPattern = `^([A-Za-z0-9!_.'()-]+/){0,16}$`
 
+	// Those of Microsoft Teams: the channel's is as its link has it.
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html
+	guidPattern         = `^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`
+	teamsChannelPattern = `^[A-Za-z0-9%._=-]{1,256}$`
+
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackSetOperationPreferences.html
 	tolerancePattern  = `^(0|[1-9][0-9]{0,5}|([0-9]|[1-9][0-9]|100)%)$`
 	concurrentPattern = `^([1-9][0-9]{0,5}|([1-9]|[1-9][0-9]|100)%)$`
@@ -60,23 +65,25 @@ const (
 )
 
 var (
-	accountShape    = regexp.MustCompile(accountPattern)
-	aggregatorShape = regexp.MustCompile(aggregatorPattern)
-	accountRefShape = regexp.MustCompile(accountRefPattern)
-	filledShape     = regexp.MustCompile(filledPattern)
-	emailShape      = regexp.MustCompile(emailPattern)
-	roleShape       = regexp.MustCompile(rolePattern)
-	rolesShape      = regexp.MustCompile(rolesPattern)
-	exactShape      = regexp.MustCompile(exactPattern)
-	specificShape   = regexp.MustCompile(specificPattern)
-	externalIDShape = regexp.MustCompile(externalIDPattern)
-	actionShape     = regexp.MustCompile(actionPattern)
-	workspaceShape  = regexp.MustCompile(workspacePattern)
-	channelShape    = regexp.MustCompile(channelPattern)
-	bucketShape     = regexp.MustCompile(bucketPattern)
-	prefixShape     = regexp.MustCompile(prefixPattern)
-	toleranceShape  = regexp.MustCompile(tolerancePattern)
-	concurrentShape = regexp.MustCompile(concurrentPattern)
+	accountShape      = regexp.MustCompile(accountPattern)
+	aggregatorShape   = regexp.MustCompile(aggregatorPattern)
+	accountRefShape   = regexp.MustCompile(accountRefPattern)
+	filledShape       = regexp.MustCompile(filledPattern)
+	emailShape        = regexp.MustCompile(emailPattern)
+	roleShape         = regexp.MustCompile(rolePattern)
+	rolesShape        = regexp.MustCompile(rolesPattern)
+	exactShape        = regexp.MustCompile(exactPattern)
+	specificShape     = regexp.MustCompile(specificPattern)
+	externalIDShape   = regexp.MustCompile(externalIDPattern)
+	actionShape       = regexp.MustCompile(actionPattern)
+	workspaceShape    = regexp.MustCompile(workspacePattern)
+	guidShape         = regexp.MustCompile(guidPattern)
+	teamsChannelShape = regexp.MustCompile(teamsChannelPattern)
+	channelShape      = regexp.MustCompile(channelPattern)
+	bucketShape       = regexp.MustCompile(bucketPattern)
+	prefixShape       = regexp.MustCompile(prefixPattern)
+	toleranceShape    = regexp.MustCompile(tolerancePattern)
+	concurrentShape   = regexp.MustCompile(concurrentPattern)
 )
 
 // checker checks a decoded configuration and finds the places in its file.
@@ -295,6 +302,7 @@ func (a *Alerts) validate(v *checker, path string) {
 		}
 	})
 	a.Slack.validate(v, path+".slack")
+	a.Teams.validate(v, path+".teams")
 }
 
 func (s *Slack) validate(v *checker, path string) {
@@ -310,6 +318,26 @@ func (s *Slack) validate(v *checker, path string) {
 		v.problem(path+".channel_id", "channel_id is missing; Slack needs both workspace_id and channel_id")
 	case s.WorkspaceID == "" && s.ChannelID != "":
 		v.problem(path+".workspace_id", "workspace_id is missing; Slack needs both workspace_id and channel_id")
+	}
+}
+
+func (t *Teams) validate(v *checker, path string) {
+	if t.TenantID != "" && !guidShape.MatchString(t.TenantID) {
+		v.problem(path+".tenant_id", "%s is not the id of a tenant; want one such as 1a2b3c4d-0000-1111-2222-333344445555", quote(t.TenantID))
+	}
+	if t.TeamID != "" && !guidShape.MatchString(t.TeamID) {
+		v.problem(path+".team_id", "%s is not the id of a team; want one such as 1a2b3c4d-0000-1111-2222-333344445555", quote(t.TeamID))
+	}
+	if t.ChannelID != "" && !teamsChannelShape.MatchString(t.ChannelID) {
+		v.problem(path+".channel_id", "%s is not the id of a Teams channel; want one as in the channel's link, such as 19%%3aab12cd%%40thread.tacv2", quote(t.ChannelID))
+	}
+	if t.TenantID+t.TeamID+t.ChannelID == "" {
+		return
+	}
+	for _, x := range []struct{ key, id string }{{"tenant_id", t.TenantID}, {"team_id", t.TeamID}, {"channel_id", t.ChannelID}} {
+		if x.id == "" {
+			v.problem(path+"."+x.key, "%s is missing; Teams needs tenant_id, team_id and channel_id", x.key)
+		}
 	}
 }
 
