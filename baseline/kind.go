@@ -76,7 +76,7 @@ type site struct {
 	at access.At
 	// rules are the rules of the default bus by name, where somebody lists them
 	// for several resources at once; nil where each is asked for.
-	rules func() (map[string]rule, error)
+	rules func() orgs.Outcome[map[string]rule]
 	// base is the baseline, for what is about the organization and not about
 	// the account alone.
 	base *Baseline

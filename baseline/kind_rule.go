@@ -6,11 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // ruleState is an EventBridge rule with its targets.
@@ -57,7 +58,7 @@ type rule struct{ state, pattern string }
 
 // listing lists the rules of a cell's default bus once for all that the cell wants
 // there; nil when it wants one at most, which is one call as well.
-func (c cell) listing(ctx context.Context, s site) func() (map[string]rule, error) {
+func (c cell) listing(ctx context.Context, s site) func() orgs.Outcome[map[string]rule] {
 	wanted := 0
 	for _, p := range c.parts {
 		if p.Type == "AWS::Events::Rule" && p.bus() == nil {
@@ -67,32 +68,38 @@ func (c cell) listing(ctx context.Context, s site) func() (map[string]rule, erro
 	if wanted < 2 {
 		return nil
 	}
-	return sync.OnceValues(func() (map[string]rule, error) {
-		out := map[string]rule{}
-		in := &eventbridge.ListRulesInput{NamePrefix: aws.String(ownName)}
-		for {
-			page, err := s.Events.ListRules(ctx, in, s.at.Events)
-			if err != nil {
-				return nil, fmt.Errorf("list rules: %w", err)
-			}
-			for _, r := range page.Rules {
-				out[aws.ToString(r.Name)] = rule{string(r.State), aws.ToString(r.EventPattern)}
-			}
-			if in.NextToken = page.NextToken; in.NextToken == nil {
-				return out, nil
-			}
-		}
+	return shared(func() orgs.Outcome[map[string]rule] {
+		rules, err := s.listRules(ctx)
+		return orgs.Outcome[map[string]rule]{Value: rules, Err: err}
 	})
+}
+
+// listRules lists orgguard's rules of the default bus.
+func (s site) listRules(ctx context.Context) (map[string]rule, error) {
+	out := map[string]rule{}
+	in := &eventbridge.ListRulesInput{NamePrefix: aws.String(ownName)}
+	for {
+		page, err := s.Events.ListRules(ctx, in, s.at.Events)
+		if err != nil {
+			return nil, fmt.Errorf("list rules: %w", err)
+		}
+		for _, r := range page.Rules {
+			out[aws.ToString(r.Name)] = rule{string(r.State), aws.ToString(r.EventPattern)}
+		}
+		if in.NextToken = page.NextToken; in.NextToken == nil {
+			return out, nil
+		}
+	}
 }
 
 // rule asks for one rule; nil when there is none.
 func (s site) rule(ctx context.Context, name string, bus *string) (*rule, error) {
 	if s.rules != nil && bus == nil && strings.HasPrefix(name, ownName) {
-		all, err := s.rules()
-		if found, ok := all[name]; ok {
+		all := s.rules()
+		if found, ok := all.Value[name]; ok {
 			return &found, nil
 		}
-		return nil, err
+		return nil, all.Err
 	}
 	out, err := s.Events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: aws.String(name), EventBusName: bus}, s.at.Events)
 	if notFound(err) {
