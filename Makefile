@@ -24,7 +24,7 @@ help:
 	@echo 'build      bin/orgguard'
 	@echo 'demo       a rollout, tampering and an audit on the simulated organization'
 	@echo 'test       all tests'
-	@echo 'check      what CI runs: tidy, format, vet, lint, templates, tests with -race'
+	@echo 'check      what CI runs: tidy, format, vet, lint, templates, tests, and again with -race'
 	@echo 'lint       golangci-lint alone (make tools installs it)'
 	@echo 'templates  cfn-lint alone'
 	@echo 'fmt        format the code'
@@ -42,9 +42,10 @@ demo: build
 	@PATH="$$PWD/bin:$$PATH" sh cmd/orgguard/testdata/demo.sh
 
 test:
-	@$(GO) test ./...
+	@echo '== go test'
+	@$(GO) test -timeout 20m ./...
 
-check: tidy fmt-check vet lint templates race
+check: tidy fmt-check vet lint templates test race
 
 tidy:
 	@echo '== go mod tidy, verify'
@@ -97,7 +98,7 @@ permissions:
 
 race:
 	@echo '== go test -race'
-	@$(GO) test -race -timeout 40m ./...
+	@$(GO) test -race -short -timeout 40m ./...
 
 # The output goes through a file, not a pipe: a pipe would lose the exit code.
 bench: build

@@ -314,7 +314,7 @@ func TestAnUndoOrTeardownThatIsKilledAnywhereCanBeRepeated(t *testing.T) {
 					}
 					plan.Execute(ctx, propose(ctx, b, records).Tasks, 1, nil)
 					r.w.SetFaults(sim.Faults{})
-					if n = r.w.Writes() - base + 1; !crashed {
+					if n = r.w.Writes() - base + everyCrash(); !crashed {
 						n = 0
 						return
 					}
@@ -324,7 +324,7 @@ func TestAnUndoOrTeardownThatIsKilledAnywhereCanBeRepeated(t *testing.T) {
 					}
 				})
 			}
-			if crashes < 8 {
+			if crashes*everyCrash() < 8 {
 				t.Errorf("only %d writes to crash at", crashes)
 			}
 		})

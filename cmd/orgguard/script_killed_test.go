@@ -76,6 +76,9 @@ scp: {protect-config: {attach: [ou-0000]}}
 // the baseline's part has a test without processes in package baseline.) The next one is told who holds the
 // lock; with the lock broken it ends where an undisturbed one ends.
 func TestKilledAtAnyWriteItIsBegunAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is about processes, and a short run is one with the race detector")
+	}
 	t.Parallel()
 	for _, k := range killables {
 		t.Run(k.name, func(t *testing.T) {

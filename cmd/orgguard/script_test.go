@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 			t.Errorf("%s/%s is no script and would never run", dir, e.Name())
 		}
 	}
-	testscript.Run(t, testscript.Params{
+	p := testscript.Params{
 		Dir:                 dir,
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
@@ -40,5 +40,16 @@ func TestScripts(t *testing.T) {
 			e.Setenv("ESC", "\x1b") // which a script's text cannot hold
 			return nil
 		},
-	})
+	}
+	if testing.Short() {
+		p.Dir, p.Files = "", short
+	}
+	testscript.Run(t, p)
+}
+
+// short are the scripts of a short run, which is one with the race detector: those
+// that do the most at once.
+var short = []string{
+	"testdata/script/demo.txtar", "testdata/script/every.txtar", "testdata/script/history.txtar", "testdata/script/shards.txtar",
+	"testdata/script/sweep.txtar", "testdata/script/undo.txtar", "testdata/script/waves.txtar",
 }
