@@ -76,7 +76,8 @@ func newLimitedWorld(t *testing.T, alerts string, change ...func(*sim.Spec)) *li
 	text := fmt.Appendf(nil, permissionsConfig, alerts)
 	text = append(text, "baseline:\n"...)
 	for _, c := range baseline.Controls() {
-		text = fmt.Appendf(text, "  %s: true\n", c.ID)
+		// Without a channel nothing of chat-alert is looked at.
+		text = fmt.Appendf(text, "  %s: %t\n", c.ID, c.ID != "chat-alert")
 	}
 	cfg, err := spec.Parse("test.yaml", text, baseline.Known())
 	if err != nil {
