@@ -75,7 +75,7 @@ func (w *World) invoke(c *call, in any) (any, error) {
 		resource = o.resource(c, in)
 	}
 	c.boundary = c.boundaryKey(in)
-	c.trails = w.trailsOf(c.caller.Account, w.eventRegion(c, svc))
+	c.trails = w.loggingTrails(c.caller.Account, w.eventRegion(c, svc))
 	err := w.authorize(c, action, resource)
 	var out any
 	if err == nil {

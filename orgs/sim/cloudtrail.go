@@ -108,18 +108,6 @@ func (w *World) eventRegion(c *call, svc service) string {
 	return c.region
 }
 
-// trailsOf are the trails that log what happens in an account × Region.
-func (w *World) trailsOf(account, region string) []*trail {
-	var out []*trail
-	for _, t := range w.state.Trails {
-		if t.Logging && w.covers(t, account, region) {
-			out = append(out, t)
-		}
-	}
-	slices.SortFunc(out, func(a, b *trail) int { return strings.Compare(a.arn(), b.arn()) })
-	return out
-}
-
 // trailError is an error as CloudTrail writes it: refusals by policies have
 // one code whatever the service's protocol calls them.
 func trailError(c *call, err error) (code, message string) {
@@ -272,7 +260,7 @@ func (w *World) SignIn(account string, root bool, mfa, success bool) {
 	event["responseElements"] = map[string]any{"ConsoleLogin": result}
 	w.dirty()
 	w.keep(account, region, event, now)
-	w.emit(w.trailsOf(account, region), account, region, "AWS Console Sign In via CloudTrail", "aws.signin", event, now)
+	w.emit(w.loggingTrails(account, region), account, region, "AWS Console Sign In via CloudTrail", "aws.signin", event, now)
 }
 
 // parameters turns an SDK input or output into the JSON value CloudTrail

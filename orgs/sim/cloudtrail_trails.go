@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,8 +18,7 @@ const trailService = "cloudtrail.amazonaws.com"
 type trail struct {
 	Name     string            `json:"name"`
 	Account  string            `json:"account"`
-	Home     string            `json:"home"` // Region
-	Maker    string            `json:"maker,omitempty"`
+	Home     string            `json:"home"`     // Region
 	Settings types.Trail       `json:"settings"` // as DescribeTrails gives them
 	Tags     map[string]string `json:"tags,omitempty"`
 
@@ -42,16 +40,21 @@ func (w *World) covers(t *trail, account, region string) bool {
 	return mine && (aws.ToBool(t.Settings.IsMultiRegionTrail) || t.Home == region)
 }
 
-// trailed says whether any trail that is logging covers an account × Region:
-// without one EventBridge sees no API calls there.
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
-func (w *World) trailed(account, region string) bool {
-	for _, t := range w.state.Trails {
-		if t.Logging && w.covers(t, account, region) {
-			return true
+// trailsOf are the trails about an account × Region, in the order of their ARNs. One of
+// the organization shows in all of its accounts, one of all Regions in all of those.
+func (w *World) trailsOf(account, region string) []*trail {
+	var out []*trail
+	for _, arn := range sortedKeys(w.state.Trails) {
+		if t := w.state.Trails[arn]; w.covers(t, account, region) {
+			out = append(out, t)
 		}
 	}
-	return false
+	return out
+}
+
+// loggingTrails are those of them that are logging.
+func (w *World) loggingTrails(account, region string) []*trail {
+	return slices.DeleteFunc(w.trailsOf(account, region), func(t *trail) bool { return !t.Logging })
 }
 
 // trailARN is the ARN of a trail.
@@ -76,12 +79,12 @@ func (w *World) seedTrail(now time.Time) {
 			"Condition": map[string]any{"StringEquals": map[string]any{"aws:SourceArn": arn}},
 		}
 	}
-	policy, _ := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{ // plain values always encode
+	policy := jsonText(map[string]any{"Version": "2012-10-17", "Statement": []any{
 		statement("s3:GetBucketAcl", w.bucketARN(bucket)), statement("s3:PutObject", w.bucketARN(bucket)+"/AWSLogs/*"),
 	}})
-	w.state.Buckets[bucket] = &bucketState{Name: bucket, Owner: owner, Region: home, Created: now, Policy: string(policy)}
+	w.state.Buckets[bucket] = &bucketState{Name: bucket, Owner: owner, Region: home, Created: now, Policy: policy}
 	w.putTrail(&trail{
-		Name: "organization-trail", Account: owner, Home: home, Maker: owner, Logging: true, Started: now, Selectors: defaultSelectors(),
+		Name: "organization-trail", Account: owner, Home: home, Logging: true, Started: now, Selectors: defaultSelectors(),
 		Settings: types.Trail{
 			Name: aws.String("organization-trail"), HomeRegion: aws.String(home), TrailARN: aws.String(arn), S3BucketName: aws.String(bucket),
 			IsMultiRegionTrail: aws.Bool(true), IsOrganizationTrail: aws.Bool(true), IncludeGlobalServiceEvents: aws.Bool(true),
@@ -104,17 +107,8 @@ func defaultSelectors() []types.EventSelector {
 	}}
 }
 
-// visible are the trails that show in the call's account × Region, sorted. One of the
-// organization shows in all of its accounts, one of all Regions in all of those.
-func (c *call) visible() []*trail {
-	var out []*trail
-	for _, arn := range sortedKeys(c.w.state.Trails) {
-		if t := c.w.state.Trails[arn]; c.w.covers(t, c.caller.Account, c.region) {
-			out = append(out, t)
-		}
-	}
-	return out
-}
+// visible are the trails that show in the call's account × Region.
+func (c *call) visible() []*trail { return c.w.trailsOf(c.caller.Account, c.region) }
 
 // manages says whether the call's account may change a trail.
 func (c *call) manages(t *trail) bool {
@@ -298,7 +292,7 @@ func createTrail(c *call, in *cloudtrail.CreateTrailInput) (*cloudtrail.CreateTr
 	if len(name) < 3 || len(name) > 128 || !trailName.MatchString(name) {
 		return nil, &types.InvalidTrailNameException{Message: aws.String("Trail name or ARN can only contain uppercase letters, lowercase letters, numbers, periods (.), hyphens (-), and underscores (_).")}
 	}
-	t := &trail{Name: name, Account: c.caller.Account, Home: c.region, Maker: c.caller.Account, Selectors: defaultSelectors(), Tags: map[string]string{}}
+	t := &trail{Name: name, Account: c.caller.Account, Home: c.region, Selectors: defaultSelectors(), Tags: map[string]string{}}
 	if aws.ToBool(in.IsOrganizationTrail) {
 		if err := c.mayOrganize(); err != nil {
 			return nil, err

@@ -60,13 +60,13 @@ func TestAnOrganizationTrailNeedsItsPolicies(t *testing.T) {
 	if _, err := trails.CreateTrail(ctx, in); err != nil {
 		t.Fatal(err)
 	}
-	if w.trailed(shopProd, "eu-west-1") {
+	if len(w.loggingTrails(shopProd, "eu-west-1")) > 0 {
 		t.Error("a trail logs before it is started")
 	}
 	if _, err := trails.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: in.Name}); err != nil {
 		t.Fatal(err)
 	}
-	if !w.trailed(shopProd, "eu-west-1") {
+	if len(w.loggingTrails(shopProd, "eu-west-1")) == 0 {
 		t.Error("a member account is not in the trail of the organization")
 	}
 	status, err := trails.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: in.Name})
