@@ -438,8 +438,7 @@ func (c *call) checkTrailLogs(t *trail) error {
 	case role == "":
 		return &types.InvalidCloudWatchLogsRoleArnException{Message: aws.String("You must specify both a log group ARN and a role ARN.")}
 	}
-	service, region, account, resource, ok := arnParts(strings.TrimSuffix(group, ":*"))
-	if !ok || service != "logs" || !strings.HasSuffix(group, ":*") || region != t.Home || account != c.caller.Account || c.w.logGroup(account, region, strings.TrimPrefix(resource, "log-group:")) == nil {
+	if g, account, region := c.w.groupAt(group); g == nil || !strings.HasSuffix(group, ":*") || region != t.Home || account != c.caller.Account {
 		return &types.InvalidCloudWatchLogsLogGroupArnException{Message: aws.String("CloudTrail cannot find the log group " + group + " in the account and the trail's home Region.")}
 	}
 	if err := c.passRole(role); err != nil {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,6 +81,15 @@ func (w *World) logGroup(account, region, name string) *logGroup {
 	return a.Regions[region].Logs.Groups[name]
 }
 
+// groupAt finds a log group by its ARN, which may end in ":*"; nil when there is none.
+func (w *World) groupAt(arn string) (g *logGroup, account, region string) {
+	service, region, account, resource, _ := arnParts(strings.TrimSuffix(arn, ":*"))
+	if name, ok := strings.CutPrefix(resource, "log-group:"); ok && service == "logs" {
+		g = w.logGroup(account, region, name)
+	}
+	return g, account, region
+}
+
 // group finds the log group of a call.
 func (c *call) group(name *string) (*logGroup, error) {
 	g := c.w.logGroup(c.caller.Account, c.region, aws.ToString(name))
@@ -112,9 +122,7 @@ func createLogGroup(c *call, in *cloudwatchlogs.CreateLogGroupInput) (*cloudwatc
 	if g.Class == "" {
 		g.Class = types.LogGroupClassStandard
 	}
-	for k, v := range in.Tags {
-		g.Tags[k] = v
-	}
+	maps.Copy(g.Tags, in.Tags)
 	s.Groups[name] = g
 	return &cloudwatchlogs.CreateLogGroupOutput{}, nil
 }
@@ -313,9 +321,7 @@ func filterLogEvents(c *call, in *cloudwatchlogs.FilterLogEventsInput) (*cloudwa
 
 // taggedGroup finds a log group by its ARN.
 func (c *call) taggedGroup(arn *string) (*logGroup, error) {
-	_, region, account, resource, _ := arnParts(aws.ToString(arn))
-	name := strings.TrimSuffix(strings.TrimPrefix(resource, "log-group:"), ":*")
-	if g := c.w.logGroup(account, region, name); g != nil && account == c.caller.Account {
+	if g, account, _ := c.w.groupAt(aws.ToString(arn)); g != nil && account == c.caller.Account {
 		return g, nil
 	}
 	return nil, &types.ResourceNotFoundException{Message: aws.String("The specified resource does not exist.")}
@@ -329,9 +335,7 @@ func tagLogGroup(c *call, in *cloudwatchlogs.TagResourceInput) (*cloudwatchlogs.
 	if g.Tags == nil {
 		g.Tags = map[string]string{}
 	}
-	for k, v := range in.Tags {
-		g.Tags[k] = v
-	}
+	maps.Copy(g.Tags, in.Tags)
 	return &cloudwatchlogs.TagResourceOutput{}, nil
 }
 
@@ -358,8 +362,7 @@ func (w *World) logTo(trails []*trail, account, region string, record map[string
 			continue
 		}
 		t.LogsError, t.Delivered = "", now
-		_, home, owner, resource, _ := arnParts(strings.TrimSuffix(*t.Settings.CloudWatchLogsLogGroupArn, ":*"))
-		g := w.logGroup(owner, home, strings.TrimPrefix(resource, "log-group:"))
+		g, owner, home := w.groupAt(*t.Settings.CloudWatchLogsLogGroupArn)
 		text, err := json.Marshal(record)
 		if err != nil {
 			continue // parameters made it of plain values; there is nothing to fail
@@ -368,8 +371,12 @@ func (w *World) logTo(trails []*trail, account, region string, record map[string
 		if extra := len(g.Events) - logRoom; extra > 0 {
 			g.Events = append(g.Events[:0], g.Events[extra:]...)
 		}
+		var event any // decoded once for all filters
+		if len(g.Filters) == 0 || json.Unmarshal(text, &event) != nil {
+			continue
+		}
 		for _, name := range sortedKeys(g.Filters) {
-			w.count(owner, home, g.Filters[name], string(text), now)
+			w.count(owner, home, g.Filters[name], event, now)
 		}
 	}
 }
@@ -389,8 +396,8 @@ func (w *World) logsRefused(t *trail, now time.Time) string {
 	if why := w.assumable(role, trailService, t.Account, t.arn(), now); why != "" {
 		return why
 	}
-	_, region, account, resource, _ := arnParts(strings.TrimSuffix(group, ":*"))
-	if w.logGroup(account, region, strings.TrimPrefix(resource, "log-group:")) == nil {
+	g, _, region := w.groupAt(group)
+	if g == nil {
 		return "the log group does not exist"
 	}
 	c := &call{w: w, service: "CloudWatch Logs", op: "PutLogEvents", caller: w.sessionOf(role, "CLOUDWATCH_LOGS_DELIVERY_SESSION"), region: region, now: now}
@@ -404,13 +411,9 @@ func (w *World) logsRefused(t *trail, now time.Time) string {
 }
 
 // count is a metric filter at work on one log event.
-func (w *World) count(account, region string, f *metricFilter, message string, now time.Time) {
+func (w *World) count(account, region string, f *metricFilter, event any, now time.Time) {
 	p := f.pattern()
-	if p == nil || !p.Match(message) {
-		return
-	}
-	var event map[string]any
-	if json.Unmarshal([]byte(message), &event) != nil {
+	if p == nil || !p.MatchValue(event) {
 		return
 	}
 	t := f.Filter.MetricTransformations[0]
