@@ -45,18 +45,11 @@ func putCfnConfigRule(p *provision) error {
 	if name == "" {
 		name = p.res.Attrs["name"]
 	}
-	r := &types.ConfigRule{
-		ConfigRuleName: &name, Description: p.props.opt("Description"),
-		MaximumExecutionFrequency: types.MaximumExecutionFrequency(p.props.text("MaximumExecutionFrequency")),
+	r, err := configRuleOf(p.props)
+	if err != nil {
+		return err
 	}
-	if p.props.has("InputParameters") {
-		r.InputParameters = aws.String(p.props.document("InputParameters"))
-	}
-	for property, into := range map[string]any{"Source": &r.Source, "Scope": &r.Scope, "EvaluationModes": &r.EvaluationModes} {
-		if err := asJSON(p.props[property], into); err != nil {
-			return err
-		}
-	}
+	r.ConfigRuleName = &name
 	if err := try(p, "Config Service", "PutConfigRule", &configservice.PutConfigRuleInput{ConfigRule: r}); err != nil {
 		return err
 	}
@@ -67,6 +60,23 @@ func putCfnConfigRule(p *provision) error {
 	p.set("Arn", aws.ToString(out.ConfigRules[0].ConfigRuleArn))
 	p.set("ConfigRuleId", aws.ToString(out.ConfigRules[0].ConfigRuleId))
 	return nil
+}
+
+// configRuleOf is the rule that the properties of a template's resource describe.
+func configRuleOf(p props) (*types.ConfigRule, error) {
+	r := &types.ConfigRule{
+		ConfigRuleName: p.opt("ConfigRuleName"), Description: p.opt("Description"),
+		MaximumExecutionFrequency: types.MaximumExecutionFrequency(p.text("MaximumExecutionFrequency")),
+	}
+	if p.has("InputParameters") {
+		r.InputParameters = aws.String(p.document("InputParameters"))
+	}
+	for property, into := range map[string]any{"Source": &r.Source, "Scope": &r.Scope, "EvaluationModes": &r.EvaluationModes} {
+		if err := asJSON(p[property], into); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // asJSON fills an SDK value with a property's, by way of JSON: the names are the

@@ -93,9 +93,7 @@ func putConformancePack(c *call, in *configservice.PutConformancePackInput) (*co
 		s.Packs = map[string]*conformancePack{}
 	}
 	s.Packs[name] = p
-	if linked := c.w.linkedRole(conformsService, ""); c.account().IAM.Roles[linked.Name] == nil {
-		c.w.putRole(c.caller.Account, linked)
-	}
+	c.w.ensureLinkedRole(c, c.caller.Account, conformsService)
 	return &configservice.PutConformancePackOutput{ConformancePackArn: aws.String(packARN(c, name))}, nil
 }
 
@@ -117,18 +115,9 @@ func packRules(body string) ([]*types.ConfigRule, error) {
 		if r.Type != "AWS::Config::ConfigRule" {
 			return nil, fmt.Errorf("%s is a %s", id, r.Type)
 		}
-		p := props(r.Properties)
-		rule := &types.ConfigRule{
-			ConfigRuleName: p.opt("ConfigRuleName"), Description: p.opt("Description"),
-			MaximumExecutionFrequency: types.MaximumExecutionFrequency(p.text("MaximumExecutionFrequency")),
-		}
-		if p.has("InputParameters") {
-			rule.InputParameters = aws.String(p.document("InputParameters"))
-		}
-		for property, into := range map[string]any{"Source": &rule.Source, "Scope": &rule.Scope} {
-			if err := asJSON(p[property], into); err != nil {
-				return nil, fmt.Errorf("%s: %w", id, err)
-			}
+		rule, err := configRuleOf(r.Properties)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
 		}
 		out = append(out, rule)
 	}
