@@ -202,22 +202,21 @@ var cfnMetricFilter = resourceType{
 				return p.alreadyExists(name)
 			}
 		}
-		p.set("name", name)
-		if err := putCFNMetricFilter(p); err != nil {
+		if err := putCFNMetricFilter(p, name); err != nil {
 			return err
 		}
 		p.res.Physical = name
 		return nil
 	},
-	update: putCFNMetricFilter,
+	update: func(p *provision) error { return putCFNMetricFilter(p, p.res.Physical) },
 	delete: func(p *provision) error {
 		err := try(p, "CloudWatch Logs", "DeleteMetricFilter", &cloudwatchlogs.DeleteMetricFilterInput{LogGroupName: p.props.opt("LogGroupName"), FilterName: &p.res.Physical})
 		return ignore(err, "ResourceNotFoundException")
 	},
 }
 
-func putCFNMetricFilter(p *provision) error {
-	in := &cloudwatchlogs.PutMetricFilterInput{FilterName: aws.String(p.res.Attrs["name"]), LogGroupName: p.props.opt("LogGroupName"), FilterPattern: p.props.opt("FilterPattern")}
+func putCFNMetricFilter(p *provision, name string) error {
+	in := &cloudwatchlogs.PutMetricFilterInput{FilterName: &name, LogGroupName: p.props.opt("LogGroupName"), FilterPattern: p.props.opt("FilterPattern")}
 	for _, v := range p.props.list("MetricTransformations") {
 		q := asProps(v)
 		t := logstypes.MetricTransformation{MetricName: q.opt("MetricName"), MetricNamespace: q.opt("MetricNamespace"), MetricValue: q.opt("MetricValue"), Unit: logstypes.StandardUnit(q.text("Unit"))}
