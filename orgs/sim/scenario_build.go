@@ -254,16 +254,15 @@ func (b *specBuilder) delegates() error {
 	return nil
 }
 
-// appointed makes a delegated administrator that of each Region, of services that
-// have one in each: as the management account did.
+// appointed makes a delegated administrator of GuardDuty that of each Region, as the
+// management account did: other services have one for all Regions.
 func (b *specBuilder) appointed(service, id string) error {
+	if service != guardDutyPrincipal {
+		return nil
+	}
 	for _, region := range b.spec.Regions {
-		cfg := b.w.ManagementConfig(region)
-		var err error
-		if service == guardDutyPrincipal {
-			_, err = guardduty.NewFromConfig(cfg).EnableOrganizationAdminAccount(context.Background(), &guardduty.EnableOrganizationAdminAccountInput{AdminAccountId: &id})
-		}
-		if err != nil {
+		in := &guardduty.EnableOrganizationAdminAccountInput{AdminAccountId: &id}
+		if _, err := guardduty.NewFromConfig(b.w.ManagementConfig(region)).EnableOrganizationAdminAccount(context.Background(), in); err != nil {
 			return err
 		}
 	}
@@ -277,7 +276,7 @@ func (b *specBuilder) aggregators() error {
 		if err != nil {
 			return fmt.Errorf("aggregator: %w", err)
 		}
-		c := &call{ctx: context.Background(), w: b.w, caller: b.w.rolePrincipal(id, "Admin", "alice"), region: s.Region, now: b.now}
+		c := b.admin(id, s.Region)
 		if _, err := c.as(c.caller, s.Region, "Config Service", "PutConfigurationAggregator", &configservice.PutConfigurationAggregatorInput{
 			ConfigurationAggregatorName: aws.String(s.Name),
 			OrganizationAggregationSource: &configtypes.OrganizationAggregationSource{
@@ -288,6 +287,11 @@ func (b *specBuilder) aggregators() error {
 		}
 	}
 	return nil
+}
+
+// admin is the administrator of an account at work in a Region.
+func (b *specBuilder) admin(account, region string) *call {
+	return &call{ctx: context.Background(), w: b.w, caller: b.w.rolePrincipal(account, "Admin", "alice"), region: region, now: b.now}
 }
 
 // recorders sets up the recorders that were there before, as the accounts'
@@ -308,7 +312,7 @@ func (b *specBuilder) recorders() error {
 
 func (b *specBuilder) recorder(account string, r RecorderSpec) error {
 	w := b.w
-	c := &call{ctx: context.Background(), w: w, caller: w.rolePrincipal(account, "Admin", "alice"), region: r.Region, now: b.now}
+	c := b.admin(account, r.Region)
 	const service = "config.amazonaws.com"
 	linked := w.linkedRole(service, "")
 	if w.account(account).IAM.Roles[linked.Name] == nil {
