@@ -110,20 +110,28 @@ func (b *bucketState) versionID(o *objectState) *string {
 	return nullable(o.Version)
 }
 
+// tagged says whether the object has the ETag that a condition names, or any with "*".
+func (o *objectState) tagged(tag string) bool {
+	return tag == "*" || strings.Trim(tag, `"`) == strings.Trim(o.ETag, `"`)
+}
+
+func preconditionFailed() error {
+	return apiError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+}
+
 // preconditions checks a conditional write against the object that is there, nil for
 // none.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 func preconditions(o *objectState, match, none *string) error {
-	failed := apiError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 	switch {
 	case none != nil && *none != "*":
 		return apiError("NotImplemented", "A header you provided implies functionality that is not implemented")
 	case none != nil && o != nil:
-		return failed
+		return preconditionFailed()
 	case match != nil && o == nil:
 		return &types.NoSuchKey{Message: aws.String("The specified key does not exist.")}
-	case match != nil && *match != "*" && strings.Trim(*match, `"`) != strings.Trim(o.ETag, `"`):
-		return failed
+	case match != nil && !o.tagged(*match):
+		return preconditionFailed()
 	}
 	return nil
 }
@@ -131,11 +139,10 @@ func preconditions(o *objectState, match, none *string) error {
 // unmodified checks a conditional read.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html
 func unmodified(o *objectState, match, none *string) error {
-	same := func(tag *string) bool { return *tag == "*" || strings.Trim(*tag, `"`) == strings.Trim(o.ETag, `"`) }
 	switch {
-	case match != nil && !same(match):
-		return apiError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
-	case none != nil && same(none):
+	case match != nil && !o.tagged(*match):
+		return preconditionFailed()
+	case none != nil && o.tagged(*none):
 		return apiError("NotModified", "Not Modified")
 	}
 	return nil
