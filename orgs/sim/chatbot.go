@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/chatbot"
@@ -245,7 +246,7 @@ func listTeamsChannels(c *call, in *chatbot.ListMicrosoftTeamsChannelConfigurati
 // topic, if it is a custom notification: the service drops other texts.
 //
 // https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
-func (w *World) toChat(topic, text string, post func(endpoint, title, description string)) {
+func (w *World) toChat(topic, text string, now time.Time) {
 	var m struct {
 		Version, Source string
 		Content         struct{ Title, Description string }
@@ -260,7 +261,7 @@ func (w *World) toChat(topic, text string, post func(endpoint, title, descriptio
 	}
 	for _, arn := range slices.Sorted(maps.Keys(a.Chat)) {
 		if ch := a.Chat[arn]; slices.Contains(ch.Topics, topic) {
-			post("chat channel "+strings.TrimSpace(ch.Channel), m.Content.Title, m.Content.Description)
+			w.post(Mail{Time: now, Topic: topic, Protocol: "https", Endpoint: "chat channel " + strings.TrimSpace(ch.Channel), Subject: m.Content.Title, Message: m.Content.Description})
 		}
 	}
 }

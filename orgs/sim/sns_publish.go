@@ -165,9 +165,7 @@ func (w *World) publishAsService(service, account, sourceARN, topicARN, text str
 func (w *World) fanOut(t *snsTopic, arn string, m message, now time.Time) (id string) {
 	id = w.uuid()
 	// The service subscribes itself, under an address of its own.
-	w.toChat(arn, m.forProtocol("https"), func(endpoint, title, description string) {
-		w.post(Mail{Time: now, Topic: arn, Protocol: "https", Endpoint: endpoint, Subject: title, Message: description})
-	})
+	w.toChat(arn, m.forProtocol("https"), now)
 	for _, s := range t.Subscriptions {
 		if !s.Confirmed || !m.passes(s) {
 			continue
