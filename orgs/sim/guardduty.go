@@ -347,25 +347,17 @@ func updateGuardDutyOrg(c *call, in *guardduty.UpdateOrganizationConfigurationIn
 }
 
 func createGuardDutyMembers(c *call, in *guardduty.CreateMembersInput) (*guardduty.CreateMembersOutput, error) {
-	g, err := c.administers(in.DetectorId)
-	if err != nil {
-		return nil, err
-	}
-	if n := len(in.AccountDetails); n < 1 || n > 50 {
-		return nil, badGuardDuty("the number of accounts is not between 1 and 50.")
-	}
-	out := &guardduty.CreateMembersOutput{UnprocessedAccounts: []types.UnprocessedAccount{}}
+	var accounts []string
 	for _, d := range in.AccountDetails {
-		if why := c.enrol(g, aws.ToString(d.AccountId)); why != "" {
-			out.UnprocessedAccounts = append(out.UnprocessedAccounts, types.UnprocessedAccount{AccountId: d.AccountId, Result: aws.String(why)})
-		}
+		accounts = append(accounts, aws.ToString(d.AccountId))
 	}
-	return out, nil
+	left, err := c.eachAccount(in.DetectorId, accounts, c.enrol)
+	return &guardduty.CreateMembersOutput{UnprocessedAccounts: left}, err
 }
 
-// members does something to members, one after the other; do says why not where it
-// cannot.
-func (c *call) members(id *string, accounts []string, do func(g *guardDutyState, account, status string) string) ([]types.UnprocessedAccount, error) {
+// eachAccount does something to accounts of the organization, one after the other; do
+// says why not where it cannot.
+func (c *call) eachAccount(id *string, accounts []string, do func(g *guardDutyState, account string) string) ([]types.UnprocessedAccount, error) {
 	g, err := c.administers(id)
 	if err != nil {
 		return nil, err
@@ -375,16 +367,25 @@ func (c *call) members(id *string, accounts []string, do func(g *guardDutyState,
 	}
 	left := []types.UnprocessedAccount{}
 	for _, account := range accounts {
-		status, known := g.Org.Members[account]
-		why := "The request was rejected because the account is not associated with the administrator account."
-		if known {
-			why = do(g, account, status)
-		}
-		if why != "" {
+		if why := do(g, account); why != "" {
 			left = append(left, types.UnprocessedAccount{AccountId: aws.String(account), Result: aws.String(why)})
 		}
 	}
 	return left, nil
+}
+
+// notAssociated is why nothing is done to an account that is no member.
+const notAssociated = "The request was rejected because the account is not associated with the administrator account."
+
+// members is eachAccount for members.
+func (c *call) members(id *string, accounts []string, do func(g *guardDutyState, account, status string) string) ([]types.UnprocessedAccount, error) {
+	return c.eachAccount(id, accounts, func(g *guardDutyState, account string) string {
+		status, known := g.Org.Members[account]
+		if !known {
+			return notAssociated
+		}
+		return do(g, account, status)
+	})
 }
 
 // whileAll refuses what is not done while auto-enable is ALL.
@@ -427,7 +428,7 @@ func stopGuardDutyMembers(c *call, in *guardduty.StopMonitoringMembersInput) (*g
 			return why
 		}
 		if status == memberRemoved {
-			return "The request was rejected because the account is not associated with the administrator account."
+			return notAssociated
 		}
 		g.Org.Members[account] = memberPaused
 		c.w.guardDuty(account, c.region).Detector.Enabled = false
@@ -439,7 +440,7 @@ func stopGuardDutyMembers(c *call, in *guardduty.StopMonitoringMembersInput) (*g
 func startGuardDutyMembers(c *call, in *guardduty.StartMonitoringMembersInput) (*guardduty.StartMonitoringMembersOutput, error) {
 	left, err := c.members(in.DetectorId, in.AccountIds, func(g *guardDutyState, account, status string) string {
 		if status == memberRemoved {
-			return "The request was rejected because the account is not associated with the administrator account."
+			return notAssociated
 		}
 		g.Org.Members[account] = memberEnabled
 		c.w.guardDuty(account, c.region).Detector.Enabled = true
