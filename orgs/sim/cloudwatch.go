@@ -255,21 +255,22 @@ func deleteAlarms(c *call, in *cloudwatch.DeleteAlarmsInput) (*cloudwatch.Delete
 }
 
 func enableAlarmActions(c *call, in *cloudwatch.EnableAlarmActionsInput) (*cloudwatch.EnableAlarmActionsOutput, error) {
-	for _, name := range in.AlarmNames {
-		if a := c.here().Watch.Alarms[name]; a != nil {
-			a.Settings.ActionsEnabled = aws.Bool(true)
-		}
-	}
+	c.setAlarmActions(in.AlarmNames, true)
 	return &cloudwatch.EnableAlarmActionsOutput{}, nil
 }
 
 func disableAlarmActions(c *call, in *cloudwatch.DisableAlarmActionsInput) (*cloudwatch.DisableAlarmActionsOutput, error) {
-	for _, name := range in.AlarmNames {
+	c.setAlarmActions(in.AlarmNames, false)
+	return &cloudwatch.DisableAlarmActionsOutput{}, nil
+}
+
+// setAlarmActions passes over names that do not exist, as CloudWatch does.
+func (c *call) setAlarmActions(names []string, enabled bool) {
+	for _, name := range names {
 		if a := c.here().Watch.Alarms[name]; a != nil {
-			a.Settings.ActionsEnabled = aws.Bool(false)
+			a.Settings.ActionsEnabled = aws.Bool(enabled)
 		}
 	}
-	return &cloudwatch.DisableAlarmActionsOutput{}, nil
 }
 
 func tagAlarm(c *call, in *cloudwatch.TagResourceInput) (*cloudwatch.TagResourceOutput, error) {
