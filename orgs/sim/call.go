@@ -91,10 +91,16 @@ func (w *World) invoke(c *call, in any) (any, error) {
 	return out, err
 }
 
+// sub is a call that a principal makes through a service, for asking its policies.
+func (c *call) sub(p Principal, service string) *call {
+	return &call{ctx: c.ctx, w: c.w, service: service, caller: p, region: c.region, now: c.now, via: c.via}
+}
+
 // as makes a call by another principal in the same world: what a service does
 // on a caller's behalf.
 func (c *call) as(p Principal, region, service, op string, in any) (any, error) {
-	sub := &call{ctx: c.ctx, w: c.w, service: service, op: op, caller: p, region: region, now: c.now, via: c.via}
+	sub := c.sub(p, service)
+	sub.op, sub.region = op, region
 	if p == c.caller {
 		sub.policy = c.policy // forward access sessions keep the caller's session policy
 	}

@@ -29,11 +29,6 @@ func (w *World) SetFunction(arn string, f Function) {
 	w.functions[arn] = f
 }
 
-// sub is a call that a principal makes through a service, for asking its policies.
-func (c *call) sub(p Principal, service string) *call {
-	return &call{ctx: c.ctx, w: c.w, service: service, caller: p, region: c.region, now: c.now, via: c.via}
-}
-
 // invokeFunction is the integration lambda:invoke. The world goes on while the code
 // runs: it makes calls of its own.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
