@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 )
 
@@ -29,7 +30,7 @@ func (x *execution) eachItem(s *aslState, input any) (any, *stateFailure) {
 			return nil, taskFailure("StepFunctions", err)
 		}
 	}
-	var results []any
+	results := []any{}
 	broken := 0
 	for i, item := range items {
 		output, f := x.item(s, input, i, item, distributed)
@@ -44,18 +45,12 @@ func (x *execution) eachItem(s *aslState, input any) (any, *stateFailure) {
 			return nil, failed("States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded")
 		}
 	}
-	if results == nil {
-		results = []any{}
-	}
 	return results, nil
 }
 
 // item runs the processor on one item.
 func (x *execution) item(s *aslState, input any, i int, item any, distributed bool) (any, *stateFailure) {
-	context := map[string]any{}
-	for k, v := range x.context {
-		context[k] = v
-	}
+	context := maps.Clone(x.context)
 	context["Map"] = map[string]any{"Item": map[string]any{"Index": json.Number(strconv.Itoa(i)), "Value": item}}
 	child := &execution{c: x.c, machine: x.machine, states: s.ItemProcessor.States, context: context}
 	if s.ItemSelector != nil {

@@ -94,73 +94,86 @@ func parseMachine(definition string) (*machine, error) {
 	if err := d.Decode(&m); err != nil {
 		return nil, fmt.Errorf("INVALID_JSON_DESCRIPTION: %w", err)
 	}
-	var errs []error
-	fault := func(at, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("SCHEMA_VALIDATION_FAILED: %s at %s", fmt.Sprintf(format, args...), at))
+	v := validation{machine: &m}
+	v.states("", m.StartAt, m.States)
+	return &m, errors.Join(v.errs...)
+}
+
+// validation collects what is wrong with a machine.
+type validation struct {
+	machine *machine
+	errs    []error
+}
+
+func (v *validation) fault(at, format string, args ...any) {
+	v.errs = append(v.errs, fmt.Errorf("SCHEMA_VALIDATION_FAILED: %s at %s", fmt.Sprintf(format, args...), at))
+}
+
+// states checks the states of the machine or of a Map state, which root names.
+func (v *validation) states(root, start string, states map[string]*aslState) {
+	if start == "" || len(states) == 0 {
+		v.fault(root+"/", "StartAt and States are required")
+	} else if states[start] == nil {
+		v.fault(root+"/StartAt", "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", start)
 	}
-	var check func(root, start string, states map[string]*aslState)
-	check = func(root, start string, states map[string]*aslState) {
-		if start == "" || len(states) == 0 {
-			fault(root+"/", "StartAt and States are required")
-		} else if states[start] == nil {
-			fault(root+"/StartAt", "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", start)
+	for _, name := range sortedNames(states) {
+		s, at := states[name], root+"/States/"+name
+		if s == nil {
+			v.fault(at, "a state is an object")
+			continue
 		}
-		for _, name := range sortedNames(states) {
-			s, at := states[name], root+"/States/"+name
-			if s == nil {
-				fault(at, "a state is an object")
-				continue
-			}
-			runs, known := stateTypes[s.Type]
-			switch {
-			case !known:
-				fault(at+"/Type", "%q is no type of state", s.Type)
-			case !runs:
-				fault(at+"/Type", "the sandbox does not run %s states", s.Type)
-			case s.QueryLanguage == "JSONata" || m.QueryLanguage == "JSONata":
-				fault(at, "the sandbox does not run JSONata, only JSONPath")
-			}
-			nexts := []string{s.Next, s.Default}
-			for _, c := range s.Catch {
-				nexts = append(nexts, c.Next)
-			}
-			for _, c := range s.Choices {
-				next, _ := c["Next"].(string)
-				nexts = append(nexts, next)
-				if next == "" {
-					fault(at+"/Choices", "a choice needs Next")
-				}
-			}
-			for _, next := range nexts {
-				if next != "" && states[next] == nil {
-					fault(at, "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", next)
-				}
-			}
-			if slices.Contains([]string{"Pass", "Task", "Wait", "Map"}, s.Type) && (s.Next == "") == !s.End {
-				fault(at, "either Next or End is required")
-			}
-			if s.Type == "Choice" && len(s.Choices) == 0 {
-				fault(at, "a Choice state needs Choices")
-			}
-			if s.Type == "Map" {
-				switch p := s.ItemProcessor; {
-				case p == nil:
-					fault(at, "a Map state needs an ItemProcessor")
-				case p.ProcessorConfig.Mode == "DISTRIBUTED" && p.ProcessorConfig.ExecutionType == "":
-					fault(at+"/ItemProcessor/ProcessorConfig", "a distributed Map needs an ExecutionType")
-				default:
-					check(at+"/ItemProcessor", p.StartAt, p.States)
-				}
-			}
-			if s.Type == "Task" {
-				if _, _, _, _, ok := arnParts(s.Resource); !ok {
-					fault(at+"/Resource", "%q is no ARN", s.Resource)
-				}
-			}
+		v.state(at, s, states)
+	}
+}
+
+// state checks a state; states are those that it may go on to.
+func (v *validation) state(at string, s *aslState, states map[string]*aslState) {
+	runs, known := stateTypes[s.Type]
+	switch {
+	case !known:
+		v.fault(at+"/Type", "%q is no type of state", s.Type)
+	case !runs:
+		v.fault(at+"/Type", "the sandbox does not run %s states", s.Type)
+	case s.QueryLanguage == "JSONata" || v.machine.QueryLanguage == "JSONata":
+		v.fault(at, "the sandbox does not run JSONata, only JSONPath")
+	}
+	nexts := []string{s.Next, s.Default}
+	for _, c := range s.Catch {
+		nexts = append(nexts, c.Next)
+	}
+	for _, c := range s.Choices {
+		next, _ := c["Next"].(string)
+		nexts = append(nexts, next)
+		if next == "" {
+			v.fault(at+"/Choices", "a choice needs Next")
 		}
 	}
-	check("", m.StartAt, m.States)
-	return &m, errors.Join(errs...)
+	for _, next := range nexts {
+		if next != "" && states[next] == nil {
+			v.fault(at, "MISSING_TRANSITION_TARGET: missing 'Next' target: %s", next)
+		}
+	}
+	if slices.Contains([]string{"Pass", "Task", "Wait", "Map"}, s.Type) && (s.Next == "") == !s.End {
+		v.fault(at, "either Next or End is required")
+	}
+	if s.Type == "Choice" && len(s.Choices) == 0 {
+		v.fault(at, "a Choice state needs Choices")
+	}
+	if s.Type == "Map" {
+		switch p := s.ItemProcessor; {
+		case p == nil:
+			v.fault(at, "a Map state needs an ItemProcessor")
+		case p.ProcessorConfig.Mode == "DISTRIBUTED" && p.ProcessorConfig.ExecutionType == "":
+			v.fault(at+"/ItemProcessor/ProcessorConfig", "a distributed Map needs an ExecutionType")
+		default:
+			v.states(at+"/ItemProcessor", p.StartAt, p.States)
+		}
+	}
+	if s.Type == "Task" {
+		if _, _, _, _, ok := arnParts(s.Resource); !ok {
+			v.fault(at+"/Resource", "%q is no ARN", s.Resource)
+		}
+	}
 }
 
 // maxTransitions ends an execution that goes in circles; AWS counts 25,000
