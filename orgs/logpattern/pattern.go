@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxLength is how many characters a filter pattern may have.
@@ -39,7 +40,7 @@ type expression func(root map[string]any) bool
 
 // Compile reads a pattern. Errors name the place, counted in bytes from 1.
 func Compile(pattern string) (*Pattern, error) {
-	if n := len([]rune(pattern)); n > MaxLength {
+	if n := utf8.RuneCountInString(pattern); n > MaxLength {
 		return nil, fmt.Errorf("the filter pattern has %d characters, more than %d", n, MaxLength)
 	}
 	p := &parser{src: pattern}
@@ -178,8 +179,7 @@ func (p *parser) compare(path []step, operator string) expression {
 	}
 	number, err := strconv.ParseFloat(text, 64)
 	numeric := err == nil && !quoted
-	switch operator {
-	case "=", "!=":
+	if operator == "=" || operator == "!=" {
 		equal := func(v any) bool {
 			switch v := v.(type) {
 			case string:
