@@ -55,11 +55,10 @@ var places = map[place]string{
 // Explain says what there is to say about a control, in the alert mode of the
 // configuration and whether it is on there or not.
 func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string) (Explained, error) {
-	i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == id })
-	if i < 0 {
+	c, ok := controlOf(id)
+	if !ok {
 		return Explained{}, &orgs.UnknownError{Kind: "control", Name: id}
 	}
-	c := controls[i]
 	out := Explained{Control: c, About: c.about, Needs: append([]string{}, c.needs...), Settings: settingsOf(c), Deploys: []Piece{}}
 	turned := *cfg
 	turned.Baseline = map[string]spec.Control{}

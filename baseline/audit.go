@@ -205,7 +205,7 @@ func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
 		return m.Manual
 	case foreign && controlTower:
 		return "mend " + name + " in Control Tower: a rollout leaves it alone"
-	case foreign && in.unit.ID != "trail" && b.replaces(in.Account.ID):
+	case foreign && b.replaces(in.unit.unit, in.Account.ID):
 		return "orgguard rollout   # which deletes " + name
 	case foreign && !b.adopts(in.unit.unit, in.Account.ID):
 		return "mend " + name + " by hand, or let a rollout adopt it: existing: adopt"

@@ -213,7 +213,7 @@ func (b *Baseline) LogBucket() string {
 // adopts says whether what others made of the unit in an account, recorders or a trail,
 // is brought in line.
 func (b *Baseline) adopts(u unit, id orgs.AccountID) bool {
-	if u.ID == "trail" {
+	if u.ID == trailUnit {
 		return b.trailSettings().Existing == "adopt"
 	}
 	s, ok := b.at(id).view.settings["config-recorder"].(*RecorderSettings)

@@ -123,17 +123,26 @@ func (c Control) on(cfg *spec.Config) bool {
 	return layersIn(cfg).on(c) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return o.Baseline[c.ID].Enabled })
 }
 
+// controlOf finds a control by its id, also one that is off.
+func controlOf(id string) (Control, bool) {
+	i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == id })
+	if i < 0 {
+		return Control{}, false
+	}
+	return controls[i], true
+}
+
 // Controls returns what this package's controls are, without what they do.
 func Controls() []Control { return slices.Clone(controls) }
 
 // Known tells the configuration what it may say about controls.
 func Known() spec.Known {
 	k := spec.Known{Once: once, Settings: func(id string) any {
-		i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == id })
-		if i < 0 || controls[i].settings == nil {
+		c, ok := controlOf(id)
+		if !ok || c.settings == nil {
 			return nil
 		}
-		return controls[i].settings()
+		return c.settings()
 	}}
 	for _, c := range controls {
 		k.Controls = append(k.Controls, c.ID)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -79,12 +80,7 @@ var chatAlert = Control{
 
 // chats says whether alerts go to chat.
 func (b *Baseline) chats() bool {
-	for _, c := range b.controls {
-		if c.ID == chatAlert.ID {
-			return b.Config.Alerts.Mode == spec.Central
-		}
-	}
-	return false
+	return slices.Contains(b.Controls(), chatAlert.ID) && b.Config.Alerts.Mode == spec.Central
 }
 
 // checkChat reports channels that nothing could ever be sent to, and notes a control

@@ -54,7 +54,7 @@ func (f Filter) resolve(b *Baseline) (resolved, error) {
 	r := resolved{controls: f.Controls, regions: f.Regions}
 	var problems []error
 	for _, id := range f.Controls {
-		if !slices.ContainsFunc(controls, func(c Control) bool { return c.ID == id }) {
+		if _, ok := controlOf(id); !ok {
 			var ids []string
 			for _, c := range controls {
 				ids = append(ids, c.ID)
@@ -481,7 +481,7 @@ func (b *Baseline) look(ctx context.Context, s site, in *Inspection, enter func(
 		}
 	}
 	seen := inspect(ctx, s, in.Resource)
-	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, b.foreignness(in.Account.ID, in.Resource, seen.State, seen.Mismatches)
+	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, b.foreignness(in.unit.unit, in.Account.ID, in.Resource, seen.State, seen.Mismatches)
 	if in.Waived != "" {
 		in.Mismatches = nil // nothing is wanted of it
 	}

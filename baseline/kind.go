@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/orgguard/orgguard/orgs"
@@ -105,6 +106,11 @@ type Mismatch struct {
 	// Account is the account that it is about, where that is another one than
 	// the one that was looked at: a member of what an administrator manages.
 	Account orgs.AccountID
+}
+
+// mendable says whether a rollout mends any of the mismatches.
+func mendable(ms []Mismatch) bool {
+	return slices.ContainsFunc(ms, func(m Mismatch) bool { return m.Manual == "" })
 }
 
 // label is how findings and plans call a resource: "rule orgguard-config-change".

@@ -40,14 +40,7 @@ var alarmKind = kind{
 }
 
 // query is the one query that a template's alarm watches.
-func (r Resource) query() Resource {
-	for _, v := range r.list("Metrics") {
-		if m, ok := v.(map[string]any); ok {
-			return Resource{Props: m}
-		}
-	}
-	return Resource{}
-}
+func (r Resource) query() Resource { return r.sole("Metrics") }
 
 // alarm is what a template's alarm watches.
 func (r Resource) alarm() map[string]string {

@@ -147,7 +147,7 @@ func appointAdministrator(ctx context.Context, s site, r Resource, _ any) error 
 	case st.Admin == want:
 		return nil
 	case st.other(want) != "":
-		return &orgs.Hinted{Err: fmt.Errorf("%s was given to account %s meanwhile", d.name, st.other(want)), Next: "nothing was changed; make a new plan"}
+		return notAppointed(d.name, st, want)
 	}
 	if err := d.appoint(ctx, s, want); err != nil {
 		return fmt.Errorf("make account %s the administrator of %s: %w", want, d.name, err)

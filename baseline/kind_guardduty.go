@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -204,12 +205,7 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 	return out
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "NONE"
-	}
-	return s
-}
+func orNone(s string) string { return cmp.Or(s, "NONE") }
 
 // decided leaves a mismatch to people where somebody else decides.
 func (st guardDutyState) decided(r Resource, m Mismatch) Mismatch {
@@ -269,11 +265,11 @@ func notAppointed(name string, by appointment, want orgs.AccountID) error {
 // detector makes the administrator's own detector, or switches it on, with the plans.
 func (st *guardDutyState) detector(ctx context.Context, s site, r Resource) error {
 	if st.Detector == "" {
-		out, err := s.GuardDuty.CreateDetector(ctx, &guardduty.CreateDetectorInput{Enable: aws.Bool(true), Tags: map[string]string{"managed-by": "orgguard"}}, s.at.GuardDuty)
+		id, err := createDetector(ctx, s)
 		if err != nil {
 			return fmt.Errorf("create a detector: %w", err)
 		}
-		st.Detector = aws.ToString(out.DetectorId)
+		st.Detector = id
 		if err := st.read(ctx, s); err != nil {
 			return err
 		}
@@ -316,32 +312,40 @@ func (st *guardDutyState) enrol(ctx context.Context, s site) error {
 			others = append(others, types.AccountDetail{AccountId: aws.String(string(a.Account)), Email: aws.String(account.Email)})
 		}
 	}
-	for some := range slices.Chunk(paused, atOnce) {
+	if err := inBatches(paused, "start monitoring members", func(some []string) ([]types.UnprocessedAccount, error) {
 		out, err := s.GuardDuty.StartMonitoringMembers(ctx, &guardduty.StartMonitoringMembersInput{DetectorId: aws.String(st.Detector), AccountIds: some}, s.at.GuardDuty)
-		if err == nil {
-			err = unprocessed(out.UnprocessedAccounts)
-		}
 		if err != nil {
-			return fmt.Errorf("start monitoring members: %w", err)
+			return nil, err
 		}
+		return out.UnprocessedAccounts, nil
+	}); err != nil {
+		return err
 	}
-	for some := range slices.Chunk(others, atOnce) {
+	if err := inBatches(others, "make members", func(some []types.AccountDetail) ([]types.UnprocessedAccount, error) {
 		out, err := s.GuardDuty.CreateMembers(ctx, &guardduty.CreateMembersInput{DetectorId: aws.String(st.Detector), AccountDetails: some}, s.at.GuardDuty)
-		if err == nil {
-			err = unprocessed(out.UnprocessedAccounts)
-		}
 		if err != nil {
-			return fmt.Errorf("make members: %w", err)
+			return nil, err
 		}
+		return out.UnprocessedAccounts, nil
+	}); err != nil {
+		return err
 	}
 	return nil
+}
+
+func createDetector(ctx context.Context, s site) (string, error) {
+	out, err := s.GuardDuty.CreateDetector(ctx, &guardduty.CreateDetectorInput{Enable: aws.Bool(true), Tags: map[string]string{"managed-by": "orgguard"}}, s.at.GuardDuty)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.DetectorId), nil
 }
 
 // ownDetector gives an account a detector unless it has one.
 func ownDetector(ctx context.Context, s site) error {
 	list, err := s.GuardDuty.ListDetectors(ctx, &guardduty.ListDetectorsInput{}, s.at.GuardDuty)
 	if err == nil && len(list.DetectorIds) == 0 {
-		_, err = s.GuardDuty.CreateDetector(ctx, &guardduty.CreateDetectorInput{Enable: aws.Bool(true), Tags: map[string]string{"managed-by": "orgguard"}}, s.at.GuardDuty)
+		_, err = createDetector(ctx, s)
 	}
 	if err != nil {
 		return fmt.Errorf("give account %s a detector: %w", s.at.Account, err)
@@ -349,13 +353,23 @@ func ownDetector(ctx context.Context, s site) error {
 	return nil
 }
 
-// unprocessed is the error of accounts that GuardDuty left out.
-func unprocessed(list []types.UnprocessedAccount) error {
-	var texts []string
-	for _, a := range list {
-		texts = append(texts, aws.ToString(a.AccountId)+": "+aws.ToString(a.Result))
+// inBatches makes a call about accounts, with as many at once as it takes. Accounts
+// that GuardDuty leaves out are an error too.
+func inBatches[T any](accounts []T, what string, call func([]T) ([]types.UnprocessedAccount, error)) error {
+	for some := range slices.Chunk(accounts, atOnce) {
+		unprocessed, err := call(some)
+		if err == nil {
+			var texts []string
+			for _, a := range unprocessed {
+				texts = append(texts, aws.ToString(a.AccountId)+": "+aws.ToString(a.Result))
+			}
+			err = leftOut(texts)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 	}
-	return leftOut(texts)
+	return nil
 }
 
 // leftOut is the error of accounts that a service left out, with its reasons; of many
@@ -375,14 +389,7 @@ func leftOut(texts []string) error {
 func undoGuardDuty(s scope, _ Resource, state any) string {
 	st, _ := state.(guardDutyState)
 	return fmt.Sprintf("aws guardduty update-organization-configuration --region %s --detector-id %s --auto-enable-organization-members %s (detectors stay on)",
-		s.region, orElse(st.Detector, "DETECTOR"), orNone(st.AutoEnable))
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
+		s.region, cmp.Or(st.Detector, "DETECTOR"), orNone(st.AutoEnable))
 }
 
 // guardDutyByUs: the appointment's mark covers what stands on it.
@@ -457,23 +464,23 @@ func revertGuardDuty(ctx context.Context, s site, r Resource, was any) error {
 	}
 	slices.Sort(bound)
 	slices.Sort(all)
-	for some := range slices.Chunk(bound, atOnce) {
+	if err := inBatches(bound, "let members go", func(some []string) ([]types.UnprocessedAccount, error) {
 		out, err := s.GuardDuty.DisassociateMembers(ctx, &guardduty.DisassociateMembersInput{DetectorId: aws.String(st.Detector), AccountIds: some}, s.at.GuardDuty)
-		if err == nil {
-			err = unprocessed(out.UnprocessedAccounts)
-		}
 		if err != nil {
-			return fmt.Errorf("let members go: %w", err)
+			return nil, err
 		}
+		return out.UnprocessedAccounts, nil
+	}); err != nil {
+		return err
 	}
-	for some := range slices.Chunk(all, atOnce) {
+	if err := inBatches(all, "forget members", func(some []string) ([]types.UnprocessedAccount, error) {
 		out, err := s.GuardDuty.DeleteMembers(ctx, &guardduty.DeleteMembersInput{DetectorId: aws.String(st.Detector), AccountIds: some}, s.at.GuardDuty)
-		if err == nil {
-			err = unprocessed(out.UnprocessedAccounts)
-		}
 		if err != nil {
-			return fmt.Errorf("forget members: %w", err)
+			return nil, err
 		}
+		return out.UnprocessedAccounts, nil
+	}); err != nil {
+		return err
 	}
 	return nil
 }

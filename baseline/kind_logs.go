@@ -111,14 +111,7 @@ var metricFilterKind = kind{
 }
 
 // transformation is a metric filter's one transformation.
-func (r Resource) transformation() Resource {
-	for _, v := range r.list("MetricTransformations") {
-		if m, ok := v.(map[string]any); ok {
-			return Resource{Props: m}
-		}
-	}
-	return Resource{}
-}
+func (r Resource) transformation() Resource { return r.sole("MetricTransformations") }
 
 // metric is the metric that a template's filter feeds.
 func (r Resource) metric() metricOf {

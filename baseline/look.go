@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -116,9 +117,13 @@ func (b *Baseline) askOverrides(ctx context.Context, c cloud, l *Look, workers i
 		if set == nil || !set.Exists || set.Err != nil {
 			continue
 		}
+		had := func(s *StackSet) bool { return s.Params[overridesParam] != "" }
+		if !u.varies() && !slices.ContainsFunc(set.all(), had) {
+			continue // as in an organization without overrides
+		}
 		for _, v := range viewsOf(u, l.Inspected) {
 			for i, shard := range set.all() {
-				if !u.varies() && shard.Params[overridesParam] == "" {
+				if !u.varies() && !had(shard) {
 					continue
 				}
 				inst, has := shard.Instances[instanceKey(v.account.ID, v.region)]

@@ -237,11 +237,10 @@ func (b *Baseline) overrideName(i int) string {
 // once says what an override cannot change about a control: the whole of it, where
 // all that it deploys exists once in the organization, or some settings.
 func once(id string, mode spec.AlertMode) (whole bool, settings []string) {
-	i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == id })
-	if i < 0 {
+	c, ok := controlOf(id)
+	if !ok {
 		return false, nil
 	}
-	c := controls[i]
 	if c.central && mode == spec.Central {
 		return true, nil
 	}
@@ -274,15 +273,15 @@ type Effective struct {
 // EffectiveIn says what holds of a control in an account, and what the configuration
 // says about it from the organization down.
 func (b *Baseline) EffectiveIn(control, account string) (Effective, error) {
-	i := slices.IndexFunc(controls, func(c Control) bool { return c.ID == control })
-	if i < 0 {
+	c, ok := controlOf(control)
+	if !ok {
 		return Effective{}, &orgs.UnknownError{Kind: "control", Name: control}
 	}
 	a, err := b.Org.FindAccount(account)
 	if err != nil {
 		return Effective{}, err
 	}
-	c, p := controls[i], b.at(a.ID)
+	p := b.at(a.ID)
 	out := Effective{
 		Control: c.ID, Account: string(a.ID), AccountName: a.Name, OUPath: b.Org.PathName(a.Parent), Enabled: p.on[c.ID],
 		Settings: []Setting{}, Layers: []Layer{{Where: "default", Enabled: c.Default}},

@@ -50,7 +50,7 @@ func (v view) present() bool {
 func (v view) broken() []Inspection {
 	var out []Inspection
 	for _, in := range v.ins {
-		if slices.ContainsFunc(in.Mismatches, func(m Mismatch) bool { return m.Manual == "" }) {
+		if mendable(in.Mismatches) {
 			out = append(out, in)
 		}
 	}
@@ -79,7 +79,7 @@ func (v view) foreign() (name string, controlTower, yes bool) {
 
 // foreignNoun is what foreign speaks of.
 func (v view) foreignNoun() string {
-	if v.unit.ID == "trail" {
+	if v.unit.ID == trailUnit {
 		return "trail"
 	}
 	return "recorder"
@@ -510,7 +510,7 @@ func (p *proposer) adopt(v view) {
 		case controlTower:
 			p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), v.foreignNoun()+" "+name+" belongs to Control Tower: audited, not touched", false))
 			return
-		case v.unit.ID != "trail" && p.replaces(v.account.ID):
+		case p.replaces(v.unit.unit, v.account.ID):
 			p.replace(v)
 			return
 		case !p.adopts(v.unit.unit, v.account.ID):

@@ -24,9 +24,12 @@ const replaceKind = "replace"
 // replaceActions are the actions that replacing a recorder needs besides making one.
 var replaceActions = []string{"config:DeleteConfigurationRecorder", "config:DeleteDeliveryChannel", "config:StopConfigurationRecorder"}
 
-// replaces says whether an account's recorders of others are replaced. Those of Control
-// Tower and of AWS services are never meant.
-func (b *Baseline) replaces(id orgs.AccountID) bool {
+// replaces says whether what others made of the unit in an account is replaced: their
+// recorders. Those of Control Tower and of AWS services are never meant.
+func (b *Baseline) replaces(u unit, id orgs.AccountID) bool {
+	if u.ID == trailUnit {
+		return false
+	}
 	s, ok := b.at(id).view.settings["config-recorder"].(*RecorderSettings)
 	return ok && s.Existing == "replace"
 }
@@ -34,9 +37,9 @@ func (b *Baseline) replaces(id orgs.AccountID) bool {
 // foreignness adds to what is wrong with a recorder or channel that it is somebody
 // else's, where those are to be replaced: settings that are right do not make it
 // orgguard's.
-func (b *Baseline) foreignness(id orgs.AccountID, r Resource, state any, ms []Mismatch) []Mismatch {
+func (b *Baseline) foreignness(u unit, id orgs.AccountID, r Resource, state any, ms []Mismatch) []Mismatch {
 	name, tower, other := foreign(state)
-	if _, trail := state.(trailState); trail || !other || tower || !b.replaces(id) {
+	if !other || tower || !b.replaces(u, id) {
 		return ms
 	}
 	return append(ms, Mismatch{
@@ -165,12 +168,16 @@ func replaceRecorder(ctx context.Context, s site, was recorderWas, ins []Inspect
 
 // observeWas reads the recorder and the channel that are there.
 func observeWas(ctx context.Context, s site) (recorderWas, error) {
-	rec, err := observeRecorder(ctx, s, Resource{})
-	if err != nil {
-		return recorderWas{}, err
-	}
-	ch, err := observeChannel(ctx, s, Resource{})
+	rec, ch, err := observeBoth(ctx, s)
 	return wasOf([]Inspection{{State: rec}, {State: ch}}), err
+}
+
+func observeBoth(ctx context.Context, s site) (rec, ch any, err error) {
+	if rec, err = observeRecorder(ctx, s, Resource{}); err != nil {
+		return nil, nil, err
+	}
+	ch, err = observeChannel(ctx, s, Resource{})
+	return rec, ch, err
 }
 
 // takeAway stops and deletes the recorder and the channel that are there. A channel
@@ -238,26 +245,16 @@ func (w recorderWas) makeAgain(ctx context.Context, s site) error {
 
 // replaced proposes to make a recorder of somebody else's again that was replaced.
 func (u *undoer) replaced(ctx context.Context, r journal.Record) {
-	var was recorderWas
-	if err := journal.Decode(r.Was, &was); err != nil {
-		u.leave(r, err.Error(), true)
+	was, s, ok := u.recorderWas(r)
+	if !ok {
 		return
 	}
-	if len(r.Change.Targets) != 1 {
-		u.leave(r, "the journal does not say where it was", true)
-		return
-	}
-	id, region, _ := strings.Cut(r.Change.Targets[0], "/")
-	s := u.site(u.pool, orgs.AccountID(id), region)
-	found, err := observeWas(ctx, s)
-	var rec any
-	if err == nil {
-		rec, err = observeRecorder(ctx, s, Resource{})
-	}
+	rec, ch, err := observeBoth(ctx, s)
 	if err != nil {
 		u.leave(r, orgs.Reason(err), true)
 		return
 	}
+	found := wasOf([]Inspection{{State: rec}, {State: ch}})
 	now, there := rec.(recorderState)
 	switch {
 	case found.like(was):

@@ -445,22 +445,35 @@ func (b *Baseline) targets(cells reach) []target {
 // targetsOf are targets whose instances have the same parameters of their own: one
 // operation sets them.
 func (b *Baseline) targetsOf(u *composed, cells reach) []target {
-	byOverrides := map[string]reach{}
+	return b.targetsBy(cells, func(id orgs.AccountID) func(string) map[string]string {
+		own := u.overridden(id)
+		return func(string) map[string]string { return own }
+	})
+}
+
+// targetsBy are targets whose instances have the same parameters of their own, by
+// account and Region.
+func (b *Baseline) targetsBy(cells reach, overrides func(orgs.AccountID) func(region string) map[string]string) []target {
+	type group struct {
+		cells     reach
+		overrides map[string]string
+	}
+	groups := map[string]group{}
 	for id, regions := range cells {
-		key := compact(u.overridden(id))
-		if byOverrides[key] == nil {
-			byOverrides[key] = reach{}
+		of := overrides(id)
+		for _, region := range regions {
+			own := of(region)
+			key := compact(own)
+			if _, has := groups[key]; !has {
+				groups[key] = group{reach{}, own}
+			}
+			groups[key].cells[id] = append(groups[key].cells[id], region)
 		}
-		byOverrides[key][id] = regions
 	}
 	var out []target
-	for _, key := range sortedKeys(byOverrides) {
-		part := byOverrides[key]
-		for _, t := range b.targets(part) {
-			for id := range part { // they all have the same
-				t.overrides = u.overridden(id)
-				break
-			}
+	for _, key := range sortedKeys(groups) {
+		for _, t := range b.targets(groups[key].cells) {
+			t.overrides = groups[key].overrides
 			out = append(out, t)
 		}
 	}

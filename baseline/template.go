@@ -375,6 +375,16 @@ func (r Resource) object(key string) map[string]any {
 	return m
 }
 
+// sole returns the one mapping of a list property.
+func (r Resource) sole(key string) Resource {
+	for _, v := range r.list(key) {
+		if m, ok := v.(map[string]any); ok {
+			return Resource{Props: m}
+		}
+	}
+	return Resource{}
+}
+
 // strings of a list of anything.
 func toStrings(list []any) []string {
 	out := make([]string, len(list))

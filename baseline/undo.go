@@ -264,27 +264,9 @@ func (u *undoer) backTo(ctx context.Context, old *composed, was setWas, now *Sta
 // before are the cells with the parameters of their own that they had, as far as that is
 // known.
 func (u *undoer) before(was setWas, cells reach) []target {
-	groups := map[string]reach{}
-	for id, regions := range cells {
-		for _, region := range regions {
-			key := compact(was.Overrides[instanceKey(id, region)])
-			if groups[key] == nil {
-				groups[key] = reach{}
-			}
-			groups[key][id] = append(groups[key][id], region)
-		}
-	}
-	var out []target
-	for _, key := range sortedKeys(groups) {
-		for _, t := range u.targets(groups[key]) {
-			for id, regions := range groups[key] { // they all had the same
-				t.overrides = was.Overrides[instanceKey(id, regions[0])]
-				break
-			}
-			out = append(out, t)
-		}
-	}
-	return out
+	return u.targetsBy(cells, func(id orgs.AccountID) func(string) map[string]string {
+		return func(region string) map[string]string { return was.Overrides[instanceKey(id, region)] }
+	})
 }
 
 // maxNamed is how many accounts one operation names: a request has its limits.
@@ -353,19 +335,27 @@ func (u *undoer) stack(ctx context.Context, r journal.Record) {
 	}
 }
 
-// recorder proposes to give a recorder of somebody else's its settings of before.
-func (u *undoer) recorder(ctx context.Context, r journal.Record) {
-	var was recorderWas
+// recorderWas reads what a change of somebody else's recorder found, and where. ok is
+// false, and the change left, where that is not possible.
+func (u *undoer) recorderWas(r journal.Record) (was recorderWas, s site, ok bool) {
 	if err := journal.Decode(r.Was, &was); err != nil {
 		u.leave(r, err.Error(), true)
-		return
+		return was, s, false
 	}
 	if len(r.Change.Targets) != 1 {
 		u.leave(r, "the journal does not say where it was", true)
-		return
+		return was, s, false
 	}
 	id, region, _ := strings.Cut(r.Change.Targets[0], "/")
-	s := u.site(u.pool, orgs.AccountID(id), region)
+	return was, u.site(u.pool, orgs.AccountID(id), region), true
+}
+
+// recorder proposes to give a recorder of somebody else's its settings of before.
+func (u *undoer) recorder(ctx context.Context, r journal.Record) {
+	was, s, ok := u.recorderWas(r)
+	if !ok {
+		return
+	}
 	if was.Trail != nil {
 		u.trail(ctx, r, s, was.Trail)
 		return
@@ -405,7 +395,7 @@ func (u *undoer) recorder(ctx context.Context, r journal.Record) {
 
 // trail proposes to give a trail of somebody else's its settings of before.
 func (u *undoer) trail(ctx context.Context, r journal.Record, s site, was *trailWas) {
-	want := u.resource("trail", "AWS::CloudTrail::Trail", s)
+	want := u.resource(trailUnit, "AWS::CloudTrail::Trail", s)
 	state, err := observeTrail(ctx, s, want)
 	now, ok := state.(trailState)
 	var old struct{ TrailARN string }
@@ -419,7 +409,7 @@ func (u *undoer) trail(ctx context.Context, r journal.Record, s site, was *trail
 		u.leave(r, "the trail "+old.TrailARN+" is gone, or there is another one", true)
 	case was.same(now):
 		u.leave(r, "has its settings of before already", false)
-	case want.Type != "" && slices.ContainsFunc(compareTrail(want, now), func(m Mismatch) bool { return m.Manual == "" }):
+	case want.Type != "" && mendable(compareTrail(want, now)):
 		u.leave(r, "the trail "+now.Name+" was changed since", true)
 	default:
 		u.task(r, plan.Repair, "the trail gets the settings it had before it was adopted", func(ctx context.Context) ([]plan.Failure, error) {
@@ -451,7 +441,7 @@ func (u *undoer) resource(unitID, typ string, s site) Resource {
 // asAdopted says whether a recorder is still as the baseline made it.
 func (u *undoer) asAdopted(s site, now recorderState) bool {
 	want := u.resource("recorder", "AWS::Config::ConfigurationRecorder", s)
-	return want.Type != "" && !slices.ContainsFunc(compareRecorder(want, now), func(m Mismatch) bool { return m.Manual == "" })
+	return want.Type != "" && !mendable(compareRecorder(want, now))
 }
 
 // restore puts settings back without a gap in recording, unless the recorder did

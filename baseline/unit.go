@@ -4,7 +4,6 @@ import (
 	"embed"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/plan"
@@ -43,12 +42,18 @@ type unit struct {
 	// and no stack is made of them. They are evaluated, compared and repaired
 	// as all others are. Its fragments are in settings/.
 	direct bool
+	// inOrder says that what drifted of the unit is put right when its turn comes:
+	// other units rest on it, and it on others.
+	inOrder bool
 	// mode limits the unit to one alert mode; "" means both.
 	mode spec.AlertMode
 	// after are units that must be there first; stack sets hand it to
 	// auto-deployment as DependsOn.
 	after []string
 }
+
+// trailUnit is the unit of the organization's trail, which somebody else may have made.
+const trailUnit = "trail"
 
 // units is every unit, in the order in which they are deployed.
 var units = []unit{
@@ -57,15 +62,15 @@ var units = []unit{
 	{ID: "services", Description: "orgguard: AWS services for the whole organization", place: securityEach, stage: plan.Central, direct: true},
 	{ID: "management", Stack: "orgguard-management", Description: "orgguard: what the management account lends to the security account", place: managementOnly, stage: plan.Central, mode: spec.Central},
 	{ID: "trail-access", Description: "orgguard: lets CloudTrail into the organization", place: managementOnly, stage: plan.Prerequisites, direct: true},
-	{ID: "trail-store", Stack: "orgguard-trail-store", Description: "orgguard: where the organization's trail is kept", place: securityOnly, stage: plan.Central},
-	{ID: "trail-logs", Stack: "orgguard-trail-logs", Description: "orgguard: the log group of the organization's trail", place: trailOwner, stage: plan.Central},
+	{ID: "trail-store", Stack: "orgguard-trail-store", Description: "orgguard: where the organization's trail is kept", place: securityOnly, inOrder: true, stage: plan.Central},
+	{ID: "trail-logs", Stack: "orgguard-trail-logs", Description: "orgguard: the log group of the organization's trail", place: trailOwner, inOrder: true, stage: plan.Central},
 	{ID: "roles", Stack: "orgguard-roles", Description: "orgguard: roles of AWS Config and EventBridge", place: homeOfEach, stage: plan.Roles},
 	// By itself: one of somebody else's is adopted, and then there is no such stack.
-	{ID: "trail", Stack: "orgguard-trail", Description: "orgguard: the organization's trail", place: trailOwner, stage: plan.Baseline, after: []string{"trail-store", "trail-logs"}},
+	{ID: trailUnit, Stack: "orgguard-trail", Description: "orgguard: the organization's trail", place: trailOwner, inOrder: true, stage: plan.Baseline, after: []string{"trail-store", "trail-logs"}},
 	{ID: "topic", Stack: "orgguard-topic", Description: "orgguard: the account's own alert topic", place: alertsOfEach, stage: plan.Roles, mode: spec.Local},
 	{ID: "recorder", Stack: "orgguard-recorder", Description: "orgguard: AWS Config recorder and delivery channel", place: everyRegion, stage: plan.Baseline, after: []string{"roles"}},
 	{ID: "alerts", Stack: "orgguard-alerts", Description: "orgguard: alert rules", place: everyRegion, stage: plan.Baseline, after: []string{"roles", "topic"}},
-	{ID: "trail-alerts", Stack: "orgguard-trail-alerts", Description: "orgguard: alerts on what the organization's trail records", place: trailOwner, stage: plan.Baseline, after: []string{"roles", "topic", "trail"}},
+	{ID: "trail-alerts", Stack: "orgguard-trail-alerts", Description: "orgguard: alerts on what the organization's trail records", place: trailOwner, inOrder: true, stage: plan.Baseline, after: []string{"roles", "topic", "trail"}},
 	{ID: "signin", Stack: "orgguard-signin", Description: "orgguard: alert rules on events of the global Region", place: globalOfEach, stage: plan.Baseline, after: []string{"roles", "topic"}},
 	{ID: "rules", Stack: "orgguard-rules", Description: "orgguard: AWS Config rules", place: everyRegion, stage: plan.Rules, after: []string{"roles", "recorder"}},
 	{ID: "guardrails", Stack: "orgguard-guardrails", Description: "orgguard: Control Tower's detective guardrails", place: everyRegion, stage: plan.Rules, after: []string{"recorder"}},
@@ -77,7 +82,7 @@ var units = []unit{
 // repairs is the stage in which what drifted of the unit is put right. The parts of the
 // organization's trail rest on each other, and so do settings.
 func (u unit) repairs() plan.Stage {
-	if u.direct || strings.HasPrefix(u.ID, "trail") {
+	if u.direct || u.inOrder {
 		return u.stage
 	}
 	return plan.Repairs
