@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/bucket"
-	"github.com/orgguard/orgguard/orgs/spec"
 	"github.com/orgguard/orgguard/reports"
 	"github.com/orgguard/orgguard/reports/history"
 )
@@ -22,10 +22,6 @@ import (
 func (s *session) sdk(ctx context.Context) (aws.Config, error) {
 	if s.aws.Region != "" {
 		return s.aws, nil
-	}
-	if s.cfg == nil {
-		s.cfg = spec.Default()
-		defer func() { s.cfg = nil }()
 	}
 	var err error
 	s.aws, err = s.awsConfig(ctx)
@@ -69,17 +65,24 @@ func (s *session) openHistory(ctx context.Context, name string, m mode) (history
 	return history.OpenRemote(ctx, b)
 }
 
+// objectAt opens the place that holds the object which a URL names, and names the object
+// in it.
+func (s *session) objectAt(ctx context.Context, url string) (*bucket.Bucket, string, error) {
+	place, err := bucket.ParseURL(url)
+	if err != nil {
+		return nil, "", badInput(err)
+	}
+	folder, object := place.Split()
+	b, err := s.bucketOf(ctx, folder)
+	return b, object, err
+}
+
 // writeAt writes what a command puts out to a file or to an object.
 func (s *session) writeAt(ctx context.Context, name string, data []byte) error {
 	if !bucket.IsURL(name) {
 		return writeFile(name, data)
 	}
-	place, err := bucket.ParseURL(name)
-	if err != nil {
-		return badInput(err)
-	}
-	folder, object := place.Split()
-	b, err := s.bucketOf(ctx, folder)
+	b, object, err := s.objectAt(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -88,18 +91,18 @@ func (s *session) writeAt(ctx context.Context, name string, data []byte) error {
 
 // readAt reads an object that a flag names.
 func (s *session) readAt(ctx context.Context, url string) ([]byte, error) {
-	place, err := bucket.ParseURL(url)
-	if err != nil {
-		return nil, badInput(err)
-	}
-	folder, object := place.Split()
-	b, err := s.bucketOf(ctx, folder)
+	b, object, err := s.objectAt(ctx, url)
 	if err != nil {
 		return nil, err
 	}
+	return readObject(ctx, b, object)
+}
+
+// readObject reads an object that somebody named, or that is listed.
+func readObject(ctx context.Context, b *bucket.Bucket, object string) ([]byte, error) {
 	body, _, err := b.Get(ctx, object)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, badInput(fmt.Errorf("there is no %s", url))
+		return nil, badInput(fmt.Errorf("there is no %s/%s", b, object))
 	}
 	return body, err
 }
@@ -125,7 +128,11 @@ func (s *session) readParts(ctx context.Context, name string) ([]reports.Part, e
 			continue
 		}
 		url := b.String() + "/" + n
-		a, err := s.readAudit(ctx, url)
+		body, err := readObject(ctx, b, n)
+		if err != nil {
+			return nil, err
+		}
+		a, err := parseAudit(url, bytes.NewReader(body))
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -183,9 +184,14 @@ func (s *session) readAudit(ctx context.Context, file string) (reports.Audit, er
 		defer f.Close() //nolint:errcheck // only read
 		in = f
 	}
+	return parseAudit(file, in)
+}
+
+// parseAudit reads the text of a saved audit; name is what to call it.
+func parseAudit(name string, in io.Reader) (reports.Audit, error) {
 	a, err := reports.ReadAudit(in)
 	if err != nil {
-		return a, badInput(&orgs.Hinted{Err: fmt.Errorf("%s: %w", file, err), Next: "orgguard audit --output " + file + " writes one"})
+		return a, badInput(&orgs.Hinted{Err: fmt.Errorf("%s: %w", name, err), Next: "orgguard audit --output " + name + " writes one"})
 	}
 	a.Controls = catalogue()
 	return a, nil

@@ -187,7 +187,7 @@ func exists(file string) bool {
 // awsConfig is the SDK's configuration, or the simulated organization's.
 func (s *session) awsConfig(ctx context.Context) (aws.Config, error) {
 	region := s.region
-	if region == "" {
+	if region == "" && s.cfg != nil { // a configuration in S3 is read before there is one
 		region = s.cfg.HomeRegion
 	}
 	if region == "" {
