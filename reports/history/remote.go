@@ -50,8 +50,8 @@ var namePattern = regexp.MustCompile(`^runs/[0-9]{8}T[0-9]{6}Z-[A-Z2-7]{26}\.jso
 type Remote struct {
 	objects Objects
 	dir     string
-	store   *Store
-	tag     string // of the index; "" where there is none yet
+	store   *Store // what was read of the index; nil when it has to be read
+	tag     string // of what was read; "" where there is none yet
 	pause   func(context.Context, int) error
 }
 
@@ -63,7 +63,7 @@ func OpenRemote(ctx context.Context, o Objects) (*Remote, error) {
 		return nil, err
 	}
 	r := &Remote{objects: o, dir: dir, pause: wait}
-	if err := r.load(ctx); err != nil {
+	if _, err := r.read(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open history %s: %w", o, err), r.Close())
 	}
 	return r, nil
@@ -80,22 +80,28 @@ func OpenExistingRemote(ctx context.Context, o Objects) (*Remote, error) {
 }
 
 // Close forgets what was read.
-func (r *Remote) Close() error {
-	var err error
-	if r.store != nil {
-		err = r.store.Close()
+func (r *Remote) Close() error { return errors.Join(r.forget(), os.RemoveAll(r.dir)) }
+
+// forget has the index read again when it is needed.
+func (r *Remote) forget() error {
+	s := r.store
+	if r.store = nil; s == nil {
+		return nil
 	}
-	return errors.Join(err, os.RemoveAll(r.dir))
+	return s.Close()
 }
 
-// load reads the index.
-func (r *Remote) load(ctx context.Context) error {
-	if r.store != nil {
-		if err := r.store.Close(); err != nil {
-			return err
+// read is the index, which is read if it has to be.
+func (r *Remote) read(ctx context.Context) (*Store, error) {
+	if r.store == nil {
+		if err := r.load(ctx); err != nil {
+			return nil, err
 		}
-		r.store = nil
 	}
+	return r.store, nil
+}
+
+func (r *Remote) load(ctx context.Context) error {
 	file := filepath.Join(r.dir, "history.db")
 	for _, f := range []string{file, file + "-wal", file + "-shm"} {
 		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -143,10 +149,9 @@ func unzipTo(file string, packed []byte) error {
 // index is the index as it is now, compressed. The file has to be closed for that: only
 // then all of it is in the one file.
 func (r *Remote) index() ([]byte, error) {
-	if err := r.store.Close(); err != nil {
+	if err := r.forget(); err != nil {
 		return nil, err
 	}
-	r.store = nil
 	plain, err := os.ReadFile(filepath.Join(r.dir, "history.db"))
 	if err != nil {
 		return nil, err
@@ -171,21 +176,20 @@ func (r *Remote) Record(ctx context.Context, a reports.Audit, keep Keep) (report
 }
 
 func (r *Remote) record(ctx context.Context, a reports.Audit, keep Keep) (reports.Audit, error) {
-	if r.store == nil { // it could not be read again after the run before
-		if err := r.load(ctx); err != nil {
+	for i := range attempts {
+		s, err := r.read(ctx)
+		if err != nil {
 			return a, err
 		}
-	}
-	for i := range attempts {
 		o := outside{name: "runs/" + a.GeneratedAt.UTC().Format("20060102T150405Z") + "-" + rand.Text() + ".json.gz"}
-		kept, err := r.store.record(ctx, a, keep, &o)
+		kept, err := s.record(ctx, a, keep, &o)
 		if err != nil {
 			return a, err
 		}
 		// Nobody else has this name: what is there, an earlier attempt of the same
 		// request wrote.
 		if err := r.objects.Create(ctx, o.name, o.body); err != nil && !errors.Is(err, fs.ErrExist) {
-			return a, errors.Join(err, r.load(ctx)) // without what was recorded here alone
+			return a, errors.Join(err, r.forget()) // it was recorded here alone
 		}
 		lost, err := r.commit(ctx, o.name)
 		if err != nil {
@@ -197,18 +201,15 @@ func (r *Remote) record(ctx context.Context, a reports.Audit, keep Keep) (report
 		if err := r.drop(ctx, []string{o.name}); err != nil {
 			return a, err
 		}
-		if err := r.pause(ctx, i); err != nil {
-			return a, err
-		}
-		// Others may have been as fast once more.
-		if err := r.load(ctx); err != nil {
+		// Others may be as fast once more meanwhile.
+		if err := errors.Join(r.forget(), r.pause(ctx, i)); err != nil {
 			return a, err
 		}
 	}
 	return a, &orgs.Hinted{Err: fmt.Errorf("others were faster %d times in a row", attempts), Next: "write the report with --output, and record fewer audits at once"}
 }
 
-// commit writes the index, and reads it again. lost says that another run was faster.
+// commit writes the index, which has to be read again then. lost says that another run was faster.
 func (r *Remote) commit(ctx context.Context, name string) (lost bool, err error) {
 	b, err := r.index()
 	if err != nil {
@@ -219,20 +220,17 @@ func (r *Remote) commit(ctx context.Context, name string) (lost bool, err error)
 	} else {
 		err = r.objects.Replace(ctx, indexName, b, r.tag)
 	}
-	taken := errors.Is(err, fs.ErrExist)
-	if err != nil && !taken {
-		return false, errors.Join(err, r.load(ctx))
-	}
-	if err := r.load(ctx); err != nil {
+	if !errors.Is(err, fs.ErrExist) {
 		return false, err
-	}
-	if !taken {
-		return false, nil
 	}
 	// An answer that got lost makes the request be sent again, and the second one
 	// finds what the first one wrote.
+	s, err := r.read(ctx)
+	if err != nil {
+		return false, err
+	}
 	var n int
-	err = r.store.db.QueryRowContext(ctx, `SELECT count(*) FROM run WHERE audit = ?`, name).Scan(&n)
+	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM run WHERE audit = ?`, name).Scan(&n)
 	return n == 0, err
 }
 
@@ -251,28 +249,41 @@ func (r *Remote) drop(ctx context.Context, names []string) error {
 
 // wait waits longer the more often others were faster.
 func wait(ctx context.Context, i int) error {
-	t := time.NewTimer(time.Duration(i+1) * 50 * time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return orgs.Pause(ctx, time.Duration(i+1)*50*time.Millisecond)
 }
 
 // Runs is Store.Runs.
-func (r *Remote) Runs(ctx context.Context) ([]reports.Run, error) { return r.store.Runs(ctx) }
+func (r *Remote) Runs(ctx context.Context) ([]reports.Run, error) {
+	s, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Runs(ctx)
+}
 
 // Audit is Store.Audit.
 func (r *Remote) Audit(ctx context.Context, run int64) (reports.Audit, error) {
-	return r.store.Audit(ctx, run)
+	s, err := r.read(ctx)
+	if err != nil {
+		return reports.Audit{}, err
+	}
+	return s.Audit(ctx, run)
 }
 
 // Trend is Store.Trend.
-func (r *Remote) Trend(ctx context.Context) ([]reports.Run, error) { return r.store.Trend(ctx) }
+func (r *Remote) Trend(ctx context.Context) ([]reports.Run, error) {
+	s, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Trend(ctx)
+}
 
 // Lifetimes is Store.Lifetimes.
 func (r *Remote) Lifetimes(ctx context.Context, all bool) ([]reports.Lifetime, error) {
-	return r.store.Lifetimes(ctx, all)
+	s, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Lifetimes(ctx, all)
 }
