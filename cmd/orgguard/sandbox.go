@@ -188,7 +188,8 @@ func sandboxTamper(s streams) *cli.Command {
 			&cli.StringFlag{Name: "ou", Usage: "from this OU, by id, name or `PATH` (scp-detached)"},
 		},
 		Action: func(c *cli.Context) error {
-			switch what := c.String("what"); {
+			what := c.String("what")
+			switch {
 			case !slices.Contains(tamperings, what):
 				return usage("unknown --what %q; there are %s", what, strings.Join(tamperings, ", "))
 			case what == "scp-detached" && c.String("ou") == "":
@@ -201,25 +202,25 @@ func sandboxTamper(s streams) *cli.Command {
 				return usage("--what %s needs --account and --region", what)
 			}
 			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
-				if c.String("what") == "scp-detached" {
+				if what == "scp-detached" {
 					return detachSCP(ctx, s, w, org, c.String("ou"))
 				}
-				if what := c.String("what"); strings.HasPrefix(what, "trail-") {
+				if strings.HasPrefix(what, "trail-") {
 					return tamperTrail(ctx, s, w, what)
 				}
 				region := cmp.Or(c.String("region"), org.Partition.GlobalRegion)
 				if err := knownRegion(org, region); err != nil {
 					return err
 				}
-				if c.String("what") == "guardduty-auto-enable-off" {
-					return tamperGuardDuty(ctx, s, w, c.String("what"), region, orgs.Account{})
+				if what == "guardduty-auto-enable-off" {
+					return tamperGuardDuty(ctx, s, w, what, region, orgs.Account{})
 				}
 				a, err := org.FindAccount(c.String("account"))
 				if err != nil {
 					return badInput(err)
 				}
-				cfg := w.Config(region, w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator"))
-				switch c.String("what") {
+				cfg := operator(w, a.ID, region)
+				switch what {
 				case "boundary-removed":
 					_, err := iam.NewFromConfig(cfg).DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: aws.String("orgguard-SysAdmin")})
 					return told(s, err, "removed the boundary of role orgguard-SysAdmin in %s (%s)", a.ID, a.Name)
@@ -243,12 +244,17 @@ func sandboxTamper(s streams) *cli.Command {
 					_, err := eventbridge.NewFromConfig(cfg).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("orgguard-config-change")})
 					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)
 				case "guardduty-member-removed", "guardduty-member-suspended":
-					return tamperGuardDuty(ctx, s, w, c.String("what"), c.String("region"), a)
+					return tamperGuardDuty(ctx, s, w, what, region, a)
 				}
 				return nil
 			})
 		},
 	}
+}
+
+// operator is somebody who may tamper with an account: the access role there.
+func operator(w *sim.World, account orgs.AccountID, region string) aws.Config {
+	return w.Config(region, w.RolePrincipal(string(account), "OrganizationAccountAccessRole", "operator"))
 }
 
 // knownRegion refuses a Region that the partition does not have.
@@ -315,7 +321,7 @@ func tamperTrail(ctx context.Context, s streams, w *sim.World, what string) erro
 
 // tamperChat lets the members of an account's Slack channels do everything there.
 func tamperChat(ctx context.Context, s streams, w *sim.World, a orgs.Account) error {
-	client := chatbot.NewFromConfig(w.Config("us-east-2", w.RolePrincipal(string(a.ID), "OrganizationAccountAccessRole", "operator")))
+	client := chatbot.NewFromConfig(operator(w, a.ID, "us-east-2"))
 	out, err := client.DescribeSlackChannelConfigurations(ctx, &chatbot.DescribeSlackChannelConfigurationsInput{})
 	if err != nil {
 		return err

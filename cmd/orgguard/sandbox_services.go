@@ -22,7 +22,7 @@ func tamperGuardDuty(ctx context.Context, s streams, w *sim.World, what, region 
 		return usage("GuardDuty has no delegated administrator in %s", region)
 	}
 	admin := aws.ToString(admins.AdminAccounts[0].AdminAccountId)
-	c := guardduty.NewFromConfig(w.Config(region, w.RolePrincipal(admin, "OrganizationAccountAccessRole", "operator")))
+	c := guardduty.NewFromConfig(operator(w, orgs.AccountID(admin), region))
 	list, err := c.ListDetectors(ctx, &guardduty.ListDetectorsInput{})
 	if err != nil || len(list.DetectorIds) == 0 {
 		return err
