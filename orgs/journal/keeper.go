@@ -187,11 +187,7 @@ func (k Keeper) merged(ctx context.Context, run string) (Log, held, error) {
 		return l, has, nil
 	}
 	torn := l.Torn
-	l, err = Parse(bytes.NewReader(copied))
-	if err == nil && l.Run() != run {
-		err = &DamageError{1, fmt.Errorf("it is the journal of run %s", l.Run())}
-	}
-	if err != nil {
+	if l, err = parseRun(run, copied); err != nil {
 		return l, has, fmt.Errorf("journal of run %s in %s: %w", run, k.Copy.Where(), err)
 	}
 	l.Torn = torn

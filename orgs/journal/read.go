@@ -55,14 +55,20 @@ func read(dir, run string) (Log, []byte, error) {
 	if err != nil {
 		return Log{}, nil, fmt.Errorf("journal: %w", err)
 	}
-	l, err := Parse(bytes.NewReader(text))
-	if err == nil && l.Run() != run {
-		err = &DamageError{1, fmt.Errorf("it is the journal of run %s", l.Run())}
-	}
+	l, err := parseRun(run, text)
 	if err != nil {
 		return l, nil, fmt.Errorf("journal %s: %w", name, err)
 	}
 	return l, text[:l.size], nil
+}
+
+// parseRun is Parse for what must be the journal of a run.
+func parseRun(run string, text []byte) (Log, error) {
+	l, err := Parse(bytes.NewReader(text))
+	if err == nil && l.Run() != run {
+		err = &DamageError{1, fmt.Errorf("it is the journal of run %s", l.Run())}
+	}
+	return l, err
 }
 
 // Parse reads a journal and verifies that no line was changed, taken out, put in
