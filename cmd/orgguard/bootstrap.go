@@ -102,11 +102,8 @@ func runBootstrap(ctx context.Context, s *session, o bootstrapOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan.Plan{
-		Schema: plan.Schema, GeneratedAt: s.now().UTC(), ToolVersion: version, Organization: s.org.ID, Accounts: covered(s.base),
-		Regions: []string{s.base.Home}, Changes: plan.Changes(proposal.Tasks), Skipped: proposal.Skipped,
-		Notes: []string{"orgguard bootstrap --show prints what the roles may do and who may assume them"},
-	}
+	p := s.planFor(proposal.Tasks, proposal.Skipped, []string{"orgguard bootstrap --show prints what the roles may do and who may assume them"})
+	p.Regions = []string{s.base.Home}
 	s.measure(&p, nil)
 	shown, format := s.shown(o.format)
 	if err := reports.WritePlan(shown, format, s.style(), p); err != nil {

@@ -1,8 +1,8 @@
 package protect
 
 import (
-	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -61,9 +61,7 @@ func (g *Guard) bound(targets []string) []string {
 // sameRule says whether two statements deny the same, whatever they are called.
 func sameRule(a, b plan.Loss) bool {
 	a.Statement, a.Accounts, a.Returned = b.Statement, b.Accounts, b.Returned
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
+	return reflect.DeepEqual(a, b)
 }
 
 // bindings are the statements of a policy's text that deny something; none of no
