@@ -277,10 +277,11 @@ func TestSecretsAreTakenOut(t *testing.T) {
 	c := attach
 	c.Before = map[string]any{"password": `pa"ss`, "sessionToken": "tok", "Condition": map[string]any{"StringEquals": "secret-santa"}}
 	step, err := j.Begin(c)
-	must(t, err, step.Failed(errors.New("Get https://x/?X-Amz-Signature=abc123&X-Amz-Security-Token=t0k by ASIAABCDEFGHIJKLMNOP, Authorization: AWS4-HMAC-SHA256 Credential=AKIAABCDEFGHIJKLMNOP/x, Signature=f00")), j.Close())
+	must(t, err, step.Failed(errors.New("Get https://x/?X-Amz-Signature=sigxyz1&X-Amz-Security-Token=t0k by ASIAABCDEFGHIJKLMNOP, Authorization: AWS4-HMAC-SHA256 Credential=AKIAABCDEFGHIJKLMNOP/x, Signature=sigxyz2")), j.Close())
 	text, err := os.ReadFile(filepath.Join(dir, j.Run()+suffix))
 	must(t, err)
-	for _, secret := range []string{`pa\"ss`, `"tok"`, "abc123", "t0k", "ASIAABC", "AKIAABC", "f00"} {
+	// None of them can be a part of the run's name or of a line's hash.
+	for _, secret := range []string{`pa\"ss`, `"tok"`, "sigxyz1", "t0k", "ASIAABC", "AKIAABC", "sigxyz2"} {
 		if bytes.Contains(text, []byte(secret)) {
 			t.Errorf("%s is in the journal", secret)
 		}
