@@ -189,6 +189,7 @@ func (b *Baseline) values() map[string]string {
 		"OrganizationId":      b.Org.ID,
 		"ManagementAccountId": string(b.Org.ManagementAccount),
 		"SecurityAccountId":   string(b.Security),
+		"HomeRegion":          b.Home,
 		"LogBucketName":       b.LogBucket(),
 		"AlertBusArn":         fmt.Sprintf("arn:%s:events:%s:%s:event-bus/orgguard-alerts", part.ID, b.Home, b.Security),
 	}

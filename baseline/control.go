@@ -89,6 +89,7 @@ var controls = []Control{
 	cloudtrailControl,
 	unauthorizedAlert,
 	guardDuty,
+	accessAnalyzer,
 }
 
 // Actions are the IAM actions that the controls which are on need in every account,

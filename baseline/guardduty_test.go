@@ -32,8 +32,20 @@ func only(entry string) string {
 	return text + "  " + entry + "\n"
 }
 
+// onlyServices is everyoneConfig with nothing on but what is set for the whole
+// organization.
+func onlyServices() string {
+	text := everyoneConfig + "\nbaseline:\n"
+	for _, c := range controls {
+		if !strings.Contains(organizationSettings, " "+c.ID+":") {
+			text += "  " + c.ID + ": false\n"
+		}
+	}
+	return text + organizationSettings
+}
+
 // organizationSettings turns on what is set for the whole organization.
-const organizationSettings = "  guardduty: true\n"
+const organizationSettings = "  guardduty: true\n  access-analyzer: {unused_access_days: 90}\n"
 
 const guardDutyOnly = "guardduty: {plans: [s3-data-events, runtime-monitoring]}"
 

@@ -170,8 +170,9 @@ func init() {
 		"OrgGuard::Organizations::TrustedAccess":  trustedAccessKind,
 
 		// Settings of the organization.
-		"OrgGuard::Organizations::ServiceAdministrator": administratorKind,
-		"OrgGuard::GuardDuty::Organization":             guardDutyKind,
+		"OrgGuard::Organizations::ServiceAdministrator":  administratorKind,
+		"OrgGuard::GuardDuty::Organization":              guardDutyKind,
+		"OrgGuard::AccessAnalyzer::OrganizationAnalyzer": analyzerKind,
 	}
 }
 

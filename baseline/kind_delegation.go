@@ -2,12 +2,14 @@ package baseline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
@@ -29,6 +31,9 @@ type appointment struct {
 	// Elsewhere is the account that is registered with Organizations, where
 	// none is appointed in the Region.
 	Elsewhere orgs.AccountID `json:"elsewhere,omitempty"`
+	// noted says that no Region is left of an appointment, while orgguard's mark is
+	// still there: whoever took it back was killed before the end.
+	noted bool
 }
 
 // other is the account that administers the service instead of the wanted one; ""
@@ -61,6 +66,7 @@ type delegate struct {
 // delegates are the services by their principals.
 var delegates = map[string]delegate{
 	guardDutyPrincipal: {"GuardDuty", guardDutyAdmin, appointGuardDuty, dismissGuardDuty},
+	analyzerPrincipal:  {"IAM Access Analyzer", nil, appointAnalyzer, dismissAnalyzer},
 }
 
 const guardDutyPrincipal = "guardduty.amazonaws.com"
@@ -105,7 +111,10 @@ var administratorKind = kind{
 		return s.administrator(ctx, r.str("Service"))
 	},
 	compare: compareAdministrator, repair: appointAdministrator, undo: undoAdministrator,
-	writes: func(_ Resource, state any) int {
+	writes: func(r Resource, state any) int {
+		if delegates[r.str("Service")].appointed == nil {
+			return 4 // its role, trusted access, the registration, the note
+		}
 		if state.(appointment).Elsewhere != "" {
 			return 1
 		}
@@ -149,17 +158,31 @@ func appointAdministrator(ctx context.Context, s site, r Resource, _ any) error 
 	case st.other(want) != "":
 		return notAppointed(d.name, st, want)
 	}
+	first := st.Elsewhere != want // else somebody, or an earlier Region, has registered it
+	if first {
+		// Before it is so: a rollout that is killed between the two must not leave an
+		// appointment that nobody knows to be orgguard's.
+		_, err = s.Organizations.TagResource(ctx, &organizations.TagResourceInput{
+			ResourceId: aws.String(string(want)), Tags: []orgtypes.Tag{{Key: aws.String(markOf(service)), Value: aws.String(markValue)}},
+		}, s.management().Organizations)
+		if err != nil {
+			return fmt.Errorf("note on account %s that orgguard makes it the administrator of %s: %w", want, d.name, err)
+		}
+	}
 	if err := d.appoint(ctx, s, want); err != nil {
+		if first {
+			err = errors.Join(err, s.unmark(ctx, service, want))
+		}
 		return fmt.Errorf("make account %s the administrator of %s: %w", want, d.name, err)
 	}
-	if st.Elsewhere == want {
-		return nil // somebody, or an earlier Region, has registered it
-	}
-	_, err = s.Organizations.TagResource(ctx, &organizations.TagResourceInput{
-		ResourceId: aws.String(string(want)), Tags: []orgtypes.Tag{{Key: aws.String(markOf(service)), Value: aws.String(markValue)}},
-	}, s.management().Organizations)
+	return nil
+}
+
+// unmark takes orgguard's mark off an account.
+func (s site) unmark(ctx context.Context, service string, id orgs.AccountID) error {
+	_, err := s.Organizations.UntagResource(ctx, &organizations.UntagResourceInput{ResourceId: aws.String(string(id)), TagKeys: []string{markOf(service)}}, s.management().Organizations)
 	if err != nil {
-		return fmt.Errorf("note on account %s that orgguard made it the administrator of %s: %w", want, d.name, err)
+		return fmt.Errorf("take orgguard's note off account %s: %w", id, err)
 	}
 	return nil
 }
@@ -182,17 +205,20 @@ func (s site) marked(ctx context.Context, service string, id orgs.AccountID) (bo
 }
 
 func appointedByUs(ctx context.Context, s site, r Resource, now any) (any, bool, error) {
-	want := orgs.AccountID(r.str("Account"))
-	if now.(appointment).Admin != want {
+	want, st := orgs.AccountID(r.str("Account")), now.(appointment)
+	gone := st.Admin == "" && st.other(want) == "" && s.at.Region == s.base.Home // of all Regions, one is enough
+	if st.Admin != want && !gone {
 		return appointment{}, false, nil
 	}
 	yes, err := s.marked(ctx, r.str("Service"), want)
-	return appointment{}, yes, err
+	return appointment{noted: gone}, yes, err
 }
 
 func saysDismissal(r Resource, was, now any) (why, not string) {
 	want := orgs.AccountID(r.str("Account"))
 	switch {
+	case was.(appointment).noted:
+		return "it is taken back already, but for the registration or orgguard's note on the account", ""
 	case now.(appointment).Admin != want:
 		return "", "account " + string(want) + " does not administer it any more"
 	case was.(appointment).Admin != "":
@@ -203,10 +229,10 @@ func saysDismissal(r Resource, was, now any) (why, not string) {
 
 // dismissAdministrator takes the appointment back in the Region, and when no Region
 // is left that knows of it, with Organizations too, where orgguard registered it.
-func dismissAdministrator(ctx context.Context, s site, r Resource, _ any) error {
+func dismissAdministrator(ctx context.Context, s site, r Resource, was any) error {
 	service, id := r.str("Service"), orgs.AccountID(r.str("Account"))
 	d := delegates[service]
-	if d.dismiss != nil {
+	if d.dismiss != nil && !was.(appointment).noted {
 		if err := d.dismiss(ctx, s, id); err != nil {
 			return fmt.Errorf("take %s from account %s: %w", d.name, id, err)
 		}
@@ -216,9 +242,7 @@ func dismissAdministrator(ctx context.Context, s site, r Resource, _ any) error 
 		return err
 	}
 	if d.appointed != nil {
-		regions := slices.Concat(s.base.Org.Partition.Default, s.base.Regions)
-		slices.Sort(regions)
-		for _, region := range slices.Compact(regions) {
+		for _, region := range s.base.mayBeOn() {
 			left, err := d.appointed(ctx, s.base.site(s.Pool, s.at.Account, region))
 			if err != nil {
 				return fmt.Errorf("ask who administers %s in %s: %w", d.name, region, err)
@@ -234,15 +258,44 @@ func dismissAdministrator(ctx context.Context, s site, r Resource, _ any) error 
 			return fmt.Errorf("deregister account %s as the administrator of %s: %w", id, d.name, err)
 		}
 	}
-	if _, err = s.Organizations.UntagResource(ctx, &organizations.UntagResourceInput{ResourceId: aws.String(string(id)), TagKeys: []string{markOf(service)}}, s.management().Organizations); err != nil {
-		return fmt.Errorf("take orgguard's note off account %s: %w", id, err)
-	}
-	return nil
+	return s.unmark(ctx, service, id)
 }
 
 func undoAdministrator(s scope, r Resource, _ any) string {
 	name, _, _ := strings.Cut(r.str("Service"), ".")
+	if delegates[r.str("Service")].appointed == nil {
+		return fmt.Sprintf("aws organizations deregister-delegated-administrator --account-id %s --service-principal %s", r.str("Account"), r.str("Service"))
+	}
 	return fmt.Sprintf("aws %s disable-organization-admin-account --region %s --admin-account-id %s (after its members were deleted)", name, s.region, r.str("Account"))
+}
+
+// mayBeOn are the Regions in which a service may have been set up, by orgguard or
+// anybody else: the baseline's own, and all that need no opting in.
+func (b *Baseline) mayBeOn() []string {
+	regions := slices.Concat(b.Org.Partition.Default, b.Regions)
+	slices.Sort(regions)
+	return slices.Compact(regions)
+}
+
+// register appoints the administrator of a service that leaves it to Organizations,
+// as the service's console does: its role, trusted access, the registration.
+func (s site) register(ctx context.Context, service string, id orgs.AccountID) error {
+	m := s.management()
+	_, err := s.IAM.CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: aws.String(service)}, m.IAM)
+	if err != nil && orgs.Code(err) != "InvalidInput" { // which is what IAM says of a role that is there
+		return fmt.Errorf("make the service-linked role of %s: %w", service, err)
+	}
+	if _, err := s.Organizations.EnableAWSServiceAccess(ctx, &organizations.EnableAWSServiceAccessInput{ServicePrincipal: aws.String(service)}, m.Organizations); err != nil {
+		return fmt.Errorf("let %s act in the organization: %w", service, err)
+	}
+	if id == s.base.Org.ManagementAccount {
+		return nil // needs nobody's permission
+	}
+	_, err = s.Organizations.RegisterDelegatedAdministrator(ctx, &organizations.RegisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(service)}, m.Organizations)
+	if orgs.Code(err) == "AccountAlreadyRegisteredException" {
+		return nil
+	}
+	return err
 }
 
 // policiesOf are the names of the organization's policies of a type that are

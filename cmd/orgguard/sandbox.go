@@ -168,11 +168,14 @@ func sandboxShow(s streams) *cli.Command {
 // role, which is exempt from the SCP, or the management account.
 var tamperings = []string{
 	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
-	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended", "chat-changed",
+	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended", "chat-changed", "analyzer-deleted",
 }
 
 // inNoAccount are the tamperings with what is the organization's.
-var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off"}
+var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off", "analyzer-deleted"}
+
+// ofOneRegion are those of them that are done in a Region.
+var ofOneRegion = []string{"guardduty-auto-enable-off", "analyzer-deleted"}
 
 // inNoRegion are the tamperings with what has no Region.
 var inNoRegion = []string{"boundary-removed", "chat-changed"}
@@ -196,7 +199,7 @@ func sandboxTamper(s streams) *cli.Command {
 				return usage("--what %s needs --ou", what)
 			case slices.Contains(inNoRegion, what) && c.String("account") == "":
 				return usage("--what %s needs --account", what)
-			case what == "guardduty-auto-enable-off" && c.String("region") == "":
+			case slices.Contains(ofOneRegion, what) && c.String("region") == "":
 				return usage("--what %s needs --region", what)
 			case !slices.Contains(inNoAccount, what) && !slices.Contains(inNoRegion, what) && (c.String("account") == "" || c.String("region") == ""):
 				return usage("--what %s needs --account and --region", what)
@@ -212,8 +215,11 @@ func sandboxTamper(s streams) *cli.Command {
 				if err := knownRegion(org, region); err != nil {
 					return err
 				}
-				if what == "guardduty-auto-enable-off" {
+				switch what {
+				case "guardduty-auto-enable-off":
 					return tamperGuardDuty(ctx, s, w, what, region, orgs.Account{})
+				case "analyzer-deleted":
+					return tamperAnalyzer(ctx, s, w, region)
 				}
 				a, err := org.FindAccount(c.String("account"))
 				if err != nil {

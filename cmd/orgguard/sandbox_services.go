@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty/types"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/sim"
@@ -48,4 +50,19 @@ func tamperGuardDuty(ctx context.Context, s streams, w *sim.World, what, region 
 		return usage("account %s: %s", a.ID, aws.ToString(left[0].Result))
 	}
 	return told(s, err, "GuardDuty does not watch %s (%s) any more in %s", a.ID, a.Name, region)
+}
+
+// tamperAnalyzer deletes the analyzer that orgguard made of external access.
+func tamperAnalyzer(ctx context.Context, s streams, w *sim.World, region string) error {
+	const service, name = "access-analyzer.amazonaws.com", "orgguard-external-access"
+	admins, err := organizations.NewFromConfig(w.ManagementConfig(region)).ListDelegatedAdministrators(ctx, &organizations.ListDelegatedAdministratorsInput{ServicePrincipal: aws.String(service)})
+	if err != nil {
+		return err
+	}
+	if len(admins.DelegatedAdministrators) == 0 {
+		return usage("IAM Access Analyzer has no delegated administrator")
+	}
+	admin := aws.ToString(admins.DelegatedAdministrators[0].Id)
+	_, err = accessanalyzer.NewFromConfig(operator(w, orgs.AccountID(admin), region)).DeleteAnalyzer(ctx, &accessanalyzer.DeleteAnalyzerInput{AnalyzerName: aws.String(name)})
+	return told(s, err, "deleted analyzer %s in %s, %s", name, admin, region)
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/orgguard/orgguard/scp"
 )
 
-// accessanalyzerOps is IAM Access Analyzer's check of policies. Analyzers are
-// not modelled.
+// accessanalyzerOps is IAM Access Analyzer's check of policies, and its analyzers.
 var accessanalyzerOps = map[string]operation{
 	"ValidatePolicy": op(read, validatePolicy),
+	"CreateAnalyzer": op(write, createAnalyzer),
+	"DeleteAnalyzer": op(write, deleteAnalyzer),
+	"ListAnalyzers":  op(read, listAnalyzers),
 }
 
 // validatePolicy checks a policy by this project's linter, whose findings are

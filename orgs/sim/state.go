@@ -64,7 +64,8 @@ type regionState struct {
 	Logs   logsState   `json:"logs,omitzero"`
 	Watch  watchState  `json:"cloudwatch,omitzero"`
 
-	GuardDuty guardDutyState `json:"guardduty,omitzero"`
+	GuardDuty guardDutyState   `json:"guardduty,omitzero"`
+	Analyzers []*analyzerState `json:"analyzers,omitempty"`
 }
 
 // Mail is one message that reached an endpoint of a topic.
