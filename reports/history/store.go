@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite" // the driver too
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/reports"
@@ -21,6 +23,9 @@ const (
 	application = 0x6f677264
 	version     = 1
 )
+
+// patience is how long a history waits for another process to be done with it.
+const patience = time.Minute
 
 var tables = []string{
 	`CREATE TABLE run (
@@ -80,7 +85,7 @@ func open(ctx context.Context, file, mode string) (*Store, error) {
 	}
 	query := url.Values{
 		"mode": {mode}, "_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)"},
 	}
 	name := (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: query.Encode()}).String()
 	db, err := sql.Open("sqlite", name)
@@ -89,10 +94,28 @@ func open(ctx context.Context, file, mode string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1)
 	s := &Store{db: db, file: file}
-	if err := s.prepare(ctx); err != nil {
+	if err := whenFree(ctx, func() error { return s.prepare(ctx) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open history %s: %w", file, err), db.Close())
 	}
 	return s, nil
+}
+
+// whenFree does again what another process was in the way of. SQLite waits for a lock
+// by itself (busy_timeout) but for the one with which the first process of all turns a
+// new file's journal into a write-ahead log (sqlite.org/pragma.html#pragma_journal_mode).
+func whenFree(ctx context.Context, do func() error) error {
+	for end := time.Now().Add(patience); ; {
+		err := do()
+		var busy *sqlite.Error
+		if !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
 }
 
 // Close closes the file.
@@ -105,11 +128,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	look := func(q interface {
 		QueryRowContext(context.Context, string, ...any) *sql.Row
 	}) error {
-		return errors.Join(
-			q.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app),
-			q.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have),
-			q.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects),
-		)
+		// One statement sees one state of a file that another process is just beginning.
+		return q.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+			FROM pragma_application_id, pragma_user_version`).Scan(&app, &have, &objects)
 	}
 	if err := look(s.db); err != nil {
 		return err
