@@ -191,9 +191,29 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		f.CloudFormation = against
 		a := b.about(in.Account, m)
 		f.Account, f.AccountName, f.OUPath = string(a.ID), a.Name, a.OUPath
+		if age, young := b.young(a.Account); young && !b.Strict && in.awaits(m) {
+			f.Status = finding.Exempt
+			f.Reason += fmt.Sprintf(": the account joined %s ago, and audit.grace gives it %s", age, b.Config.Audit.Grace)
+		}
 		out[i] = f
 	}
 	return out
+}
+
+// young says that an account joined the organization so short a time ago that what it
+// lacks is no drift yet, and how long ago.
+func (b *Baseline) young(a orgs.Account) (age time.Duration, young bool) {
+	if b.At.IsZero() || a.Joined.IsZero() {
+		return 0, false
+	}
+	age = max(b.At.Sub(a.Joined), 0).Truncate(time.Second)
+	return age, age < b.Config.Audit.Grace
+}
+
+// awaits says that a mismatch is of what a rollout or a stack set has not brought
+// yet, and not of what somebody made otherwise.
+func (in Inspection) awaits(m Mismatch) bool {
+	return in.State == nil || in.unit != nil && in.unit.direct && (m.Verb == "create" || m.Verb == "enable")
 }
 
 // fixOf is the next step for a mismatch. A rollout mends most; it leaves recorders
@@ -216,9 +236,12 @@ func (b *Baseline) fixOf(in Inspection, m Mismatch) string {
 // whyNot is the next step when an account could not be looked at.
 func (b *Baseline) whyNot(in Inspection) string {
 	var role *access.RoleError
+	age, young := b.young(in.Account.Account)
 	switch {
 	case errors.Is(in.Err, context.Canceled) || errors.Is(in.Err, context.DeadlineExceeded):
 		return "run the audit again"
+	case young:
+		return fmt.Sprintf("the account joined %s ago, and AWS may still be setting it up: run the audit again in an hour", age)
 	case errors.As(in.Err, &role):
 		return fmt.Sprintf("check that role %s exists in account %s and trusts this caller, or exclude the account with a reason", role.Role, role.Account)
 	case orgs.Denied(in.Err):

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/spec"
@@ -23,6 +24,12 @@ type Baseline struct {
 	// Accounts is every account of the organization, those left out with
 	// their reason.
 	Accounts []orgs.Selected
+	// At is when the accounts are looked at: it decides which have only just joined.
+	// Without it none has.
+	At time.Time
+	// Strict says that what new accounts lack is drift all the same: a rollout has
+	// just been there.
+	Strict bool
 	// Notes are choices that were made because the configuration is silent.
 	Notes []string
 

@@ -45,7 +45,7 @@
 //	17  limits that do not hold                      TestNoMoreRequestsThanAllowedAreOnTheWire, TestSlowAPIsAreHeldToTheirRates
 //	18  drift is invisible to a state file           TestDisagreementsInTheWorld
 //	19  Regions that accounts must opt into          TestAllEnabledRegionsFollowTheAccounts
-//	20  new accounts fail at first                   not yet: they are drift until auto-deployment has reached them
+//	20  new accounts fail at first                   TestANewAccountGetsItsTime
 //	21  delegated administrators                     TestADelegatedAdministratorSaysSo
 //	22  what AWS Config costs                        TestSettingsBecomeParameters
 //	23  rights that are too wide                     TestAuditAndPlanNeedExactlyTheRightsTheyPrint

@@ -26,6 +26,7 @@ type Filter struct {
 	Controls []string
 	Accounts []string // numbers or names
 	OUs      []string // ids, names or paths
+	New      bool     // those that have joined within audit.grace
 	Regions  []string // or "global"
 	// DetectDrift has CloudFormation look at the stack sets as well. It narrows
 	// nothing.
@@ -36,7 +37,22 @@ type Filter struct {
 
 // IsZero says that the filter narrows nothing.
 func (f Filter) IsZero() bool {
-	return len(f.Controls)+len(f.Accounts)+len(f.OUs)+len(f.Regions) == 0
+	return len(f.Controls)+len(f.Regions) == 0 && !f.SomeAccounts()
+}
+
+// SomeAccounts says that the filter leaves accounts out.
+func (f Filter) SomeAccounts() bool { return len(f.Accounts)+len(f.OUs) > 0 || f.New }
+
+// Chosen are the accounts that the filter leaves. An unknown name is an error.
+func (b *Baseline) Chosen(f Filter) ([]orgs.Selected, error) {
+	chosen, err := b.Org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+	if err != nil || !f.New {
+		return chosen, err
+	}
+	return slices.DeleteFunc(chosen, func(a orgs.Selected) bool {
+		_, young := b.young(a.Account)
+		return !young
+	}), nil
 }
 
 // resolved is a filter whose names have been looked up.
@@ -67,8 +83,8 @@ func (f Filter) resolve(b *Baseline) (resolved, error) {
 			problems = append(problems, fmt.Errorf("region %q is not part of the baseline (%s, or global)", region, joinAnd(b.Regions)))
 		}
 	}
-	if len(f.Accounts)+len(f.OUs) > 0 {
-		chosen, err := b.Org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+	if f.SomeAccounts() {
+		chosen, err := b.Chosen(f)
 		if err != nil {
 			problems = append(problems, err)
 		}

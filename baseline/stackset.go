@@ -545,6 +545,9 @@ func (c cloud) failures(ctx context.Context, b *Baseline, name, operation string
 	return out, nil
 }
 
+// newcomer is the advice where AWS has not yet activated a service.
+const newcomer = "AWS is still activating the account's services, as in the first hours of a new one: run the rollout again in an hour, `--only new`"
+
 // advice is what to do about a failed instance, by AWS's reason.
 func advice(reason string) string {
 	for _, a := range []struct{ sign, do string }{
@@ -552,6 +555,9 @@ func advice(reason string) string {
 		{"MaxNumberOfDeliveryChannels", "a delivery channel was there that the plan could not see: let the access role in, and run the rollout again to adopt it"},
 		{"service control policy", "an SCP stops StackSets there: exempt stacksets-exec-* in it, or exclude the account with a reason"},
 		{"already exists", "something of that name is there and not orgguard's: remove or rename it, then run the rollout again"},
+		{"OptInRequired", newcomer},
+		{"SubscriptionRequired", newcomer},
+		{"not subscribed", newcomer},
 		{"not enabled", "enable the Region in the account (and in the management account), or take it out of regions"},
 		{"InsufficientDeliveryPolicy", "the log bucket's policy does not let the account in: run `orgguard audit --control config-delivery`"},
 		{"Cancelled", "AWS stopped before this one because others failed: mend those, and run the rollout again"},

@@ -303,10 +303,10 @@ func splitControls(s *session, f baseline.Filter) (base *baseline.Filter, scpToo
 
 // accountsOf are the accounts of the baseline that a filter leaves.
 func (s *session) accountsOf(f baseline.Filter) ([]orgs.Selected, error) {
-	if len(f.Accounts)+len(f.OUs) == 0 {
+	if !f.SomeAccounts() {
 		return s.base.Accounts, nil
 	}
-	chosen, err := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+	chosen, err := s.base.Chosen(f)
 	if err != nil {
 		return nil, err
 	}
@@ -368,9 +368,9 @@ func (s *session) scopeOf(f baseline.Filter) reports.Scope {
 		}
 	}
 	scope.Controls, scope.Regions = sorted(scope.Controls), sorted(scope.Regions)
-	if len(f.Accounts)+len(f.OUs) > 0 {
+	if f.SomeAccounts() {
 		// The names have been looked up before.
-		chosen, _ := s.org.Select(orgs.Selector{Accounts: f.Accounts, OUs: f.OUs}, nil)
+		chosen, _ := s.base.Chosen(f)
 		for _, a := range chosen {
 			scope.Accounts = append(scope.Accounts, string(a.ID))
 		}

@@ -41,8 +41,8 @@ type runtimeAPI struct {
 	mu     sync.Mutex
 	events []invocation
 	next   int
-	over   chan struct{} // closed when everything is answered
-	end    <-chan struct{}
+	over   chan struct{}   // closed when everything is answered
+	end    <-chan struct{} // closed when nobody waits for an event any more
 }
 
 func (r *runtimeAPI) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -86,12 +86,14 @@ func asLambda(t *testing.T, env map[string]string, events ...string) []invocatio
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
-	api := &runtimeAPI{t: t, over: make(chan struct{}), end: ctx.Done()}
+	end := make(chan struct{})
+	api := &runtimeAPI{t: t, over: make(chan struct{}), end: end}
 	for _, e := range events {
 		api.events = append(api.events, invocation{event: e})
 	}
 	server := httptest.NewServer(api)
 	defer server.Close()
+	defer close(end) // after the function has ended: until then it waits for an event
 	cmd := exec.CommandContext(ctx, "orgguard")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), "AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(server.URL, "http://")}
 	for k, v := range env {

@@ -14,7 +14,7 @@ import (
 
 // onlyFlag narrows what a plan is about.
 func onlyFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "only", Usage: "narrow to `control:ID, ou:OU or account:ACCOUNT`; repeatable: several of one kind widen, several kinds narrow"}
+	return &cli.StringSliceFlag{Name: "only", Usage: "narrow to `control:ID, ou:OU, account:ACCOUNT or new` (accounts that have only just joined, see audit.grace); repeatable: several of one kind widen, several kinds narrow"}
 }
 
 // acceptBlind is what --accept of plan and rollout takes.
@@ -40,12 +40,16 @@ func parseOnly(list []string) (baseline.Filter, error) {
 	var f baseline.Filter
 	kinds := []string{"account", "control", "ou"}
 	for _, item := range list {
+		if item == "new" {
+			f.New = true
+			continue
+		}
 		kind, value, _ := strings.Cut(item, ":")
 		value = strings.TrimSpace(value)
 		if value == "" || !slices.Contains(kinds, kind) {
-			err := usage("--only %q: want control:ID, ou:OU or account:ACCOUNT", item)
+			err := usage("--only %q: want control:ID, ou:OU, account:ACCOUNT or new", item)
 			if near := orgs.Nearest(kind, kinds); len(near) > 0 && !slices.Contains(kinds, kind) {
-				err = usage("--only %q: want control:ID, ou:OU or account:ACCOUNT; did you mean %s:?", item, near[0])
+				err = usage("--only %q: want control:ID, ou:OU, account:ACCOUNT or new; did you mean %s:?", item, near[0])
 			}
 			return f, err
 		}
@@ -79,7 +83,7 @@ func (s *session) narrow(only []string) (narrowing, error) {
 	if n.base, n.guardToo, err = splitControls(s, f); err != nil {
 		return n, badInput(err)
 	}
-	narrow := len(f.Accounts)+len(f.OUs) > 0
+	narrow := f.SomeAccounts()
 	if n.base == nil && narrow {
 		return n, usage("--only: %s is attached to OUs as a whole; it cannot be narrowed to accounts", protect.Control)
 	}

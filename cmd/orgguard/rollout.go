@@ -241,12 +241,13 @@ func (s *session) verify(ctx context.Context, made madePlan, res plan.Result, o 
 	if err != nil {
 		return err
 	}
-	if len(filter.Controls) == 0 && len(filter.Accounts)+len(filter.OUs) > 0 {
+	if len(filter.Controls) == 0 && filter.SomeAccounts() {
 		filter.Controls = s.base.Controls() // the SCP was not asked for
 	}
 	if err := s.load(ctx); err != nil { // the rollout may have changed it
 		return fmt.Errorf("verify the rollout: %w", err)
 	}
+	s.base.Strict = true
 	a, err := runAudit(ctx, s, auditOptions{filter: filter})
 	if err != nil {
 		return fmt.Errorf("verify the rollout: %w", err)

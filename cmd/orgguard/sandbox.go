@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,7 +36,7 @@ func newSandboxCommand(s streams) *cli.Command {
 		Name:  "sandbox",
 		Usage: "the simulated organization: make one, look at it, tamper with it",
 		Subcommands: []*cli.Command{
-			sandboxCreate(s), sandboxShow(s), sandboxTamper(s), sandboxTry(s), sandboxConfirm(s), sandboxMail(s), sandboxSignIn(s),
+			sandboxCreate(s), sandboxShow(s), sandboxTamper(s), sandboxTry(s), sandboxConfirm(s), sandboxMail(s), sandboxSignIn(s), sandboxJoin(s),
 		},
 	}
 }
@@ -419,6 +420,62 @@ func sandboxMail(s streams) *cli.Command {
 			})
 		},
 	}
+}
+
+// sandboxJoin creates an account, for what happens to those that join after a rollout.
+func sandboxJoin(s streams) *cli.Command {
+	return &cli.Command{
+		Name:  "join",
+		Usage: "let a new account join the organization",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "name", Usage: "the account's `NAME`", Required: true},
+			&cli.StringFlag{Name: "ou", Usage: "move it to this OU, by id, name or `PATH`; without it stays below the root"},
+		},
+		Action: func(c *cli.Context) error {
+			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
+				to := org.Root
+				if ou := c.String("ou"); ou != "" {
+					found, err := org.FindOU(ou)
+					if err != nil {
+						return badInput(err)
+					}
+					to = found.ID
+				}
+				id, err := createAccount(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")), c.String("name"), org.Root, to)
+				return told(s, err, "account %s (%s) joined", id, c.String("name"))
+			})
+		},
+	}
+}
+
+// createAccount creates an account and moves it to where it belongs.
+func createAccount(ctx context.Context, client *organizations.Client, name string, root, to orgs.NodeID) (string, error) {
+	address := fmt.Sprintf("aws+%08x@example.com", fnv32(name)) // a name may hold what no address does
+	made, err := client.CreateAccount(ctx, &organizations.CreateAccountInput{AccountName: &name, Email: &address})
+	if err != nil {
+		return "", badInput(err)
+	}
+	// The simulated organization is done by the time somebody asks.
+	out, err := client.DescribeCreateAccountStatus(ctx, &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: made.CreateAccountStatus.Id})
+	if err != nil {
+		return "", err
+	}
+	status := out.CreateAccountStatus
+	if status.State != types.CreateAccountStateSucceeded {
+		return "", usage("the account was not created: %s %s", status.State, status.FailureReason)
+	}
+	if to != root {
+		_, err = client.MoveAccount(ctx, &organizations.MoveAccountInput{
+			AccountId: status.AccountId, SourceParentId: aws.String(string(root)), DestinationParentId: aws.String(string(to)),
+		})
+	}
+	return aws.ToString(status.AccountId), err
+}
+
+func fnv32(s string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(s)) // it never fails
+	return h.Sum32()
 }
 
 func sandboxSignIn(s streams) *cli.Command {

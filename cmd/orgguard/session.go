@@ -132,6 +132,7 @@ func (s *session) resolve() error {
 	if s.base, err = baseline.Resolve(s.cfg, s.org, s.pool.Region()); err != nil {
 		return badInput(err)
 	}
+	s.base.At = s.now()
 	if s.guard, err = protect.New(s.cfg, s.org); err == nil && s.guard != nil {
 		s.guard.Judge = preview.Input{Guards: s.guards(nil), Regions: s.base.Regions}
 		s.guard.Say = func(text string) { s.note("%s", text) }

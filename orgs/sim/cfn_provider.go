@@ -150,7 +150,11 @@ func try(p *provision, service, op string, in any) error {
 func (p *provision) invoke(region, service, op string, in any) (any, error) {
 	sub := *p.c
 	sub.service, sub.op, sub.region = service, op, region
-	out, err := p.c.w.invoke(&sub, in)
+	err := p.c.w.fault(&sub, p.c.w.services[service].prefix, true)
+	var out any
+	if err == nil {
+		out, err = p.c.w.invoke(&sub, in)
+	}
 	if err != nil {
 		return nil, &resourceCallError{service: service, err: err}
 	}

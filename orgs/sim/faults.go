@@ -29,4 +29,7 @@ type Fault struct {
 	Code      string `json:"code"`    // AWS error code, e.g. "InternalFailure"
 	Message   string `json:"message"` // what AWS would say
 	Times     int    `json:"times"`   // how many calls fail; 0: all
+	// InStacks fails the calls that CloudFormation makes for a stack instead of those
+	// that arrive.
+	InStacks bool `json:"in_stacks,omitempty"`
 }

@@ -19,8 +19,20 @@ type process struct {
 // inject fails a call on purpose, before it reaches the service; see Faults.
 func (w *World) inject(c *call) error {
 	prefix := w.services[c.service].prefix
+	if err := w.fault(c, prefix, false); err != nil {
+		return err
+	}
+	if w.throttled(c, prefix) {
+		w.calls[prefix+":"+c.op]++
+		return apiError(codesOf(c.service).throttled, "Rate exceeded")
+	}
+	return nil
+}
+
+// fault fails a call as the faults say: one that arrived, or one made for a stack.
+func (w *World) fault(c *call, prefix string, inStack bool) error {
 	for i, f := range w.faults.Errors {
-		if !f.matches(c, prefix) {
+		if f.InStacks != inStack || !f.matches(c, prefix) {
 			continue
 		}
 		w.calls[prefix+":"+c.op]++
@@ -33,10 +45,6 @@ func (w *World) inject(c *call) error {
 		}
 		w.dirty()
 		return apiError(f.Code, "%s", f.Message)
-	}
-	if w.throttled(c, prefix) {
-		w.calls[prefix+":"+c.op]++
-		return apiError(codesOf(c.service).throttled, "Rate exceeded")
 	}
 	return nil
 }

@@ -120,7 +120,8 @@ func (b *specBuilder) account(a AccountSpec, parent string) {
 	w, o := b.w, &b.w.state.Org
 	member := &orgAccount{
 		ID: a.ID, Name: a.Name, Email: cmp.Or(a.Email, "aws+"+a.ID+"@example.com"), Parent: parent,
-		State: types.AccountState(cmp.Or(a.State, string(types.AccountStateActive))), Method: types.AccountJoinedMethodCreated, Joined: b.now,
+		State: types.AccountState(cmp.Or(a.State, string(types.AccountStateActive))), Method: types.AccountJoinedMethodCreated,
+		Joined: b.now.AddDate(-1, 0, 0), // no account of a scenario is a new one
 	}
 	// The management account counts as invited: it joined its own organization.
 	if a.Invited || a.ID == o.ManagementAccount {

@@ -365,7 +365,7 @@ func (d *decoder) integer(n *yaml.Node, v reflect.Value, what string) {
 
 func (d *decoder) duration(n *yaml.Node, into *time.Duration, what string) {
 	parsed, err := time.ParseDuration(n.Value)
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" || err != nil {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" || err != nil || !durationShape.MatchString(n.Value) {
 		d.wrongType(n, what, `a duration such as "90m" or "24h"`)
 		return
 	}

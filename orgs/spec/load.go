@@ -62,6 +62,7 @@ func Default() *Config {
 		SCP:          SCP{ProtectConfig: ProtectConfig{Enabled: true, Attach: []string{"root"}, Strict: true}},
 		Rollout:      Rollout{FailureTolerance: "5%", MaxConcurrent: "100%"},
 		Journal:      Journal{Prefix: "orgguard/journal/"},
+		Audit:        Audit{Grace: 4 * time.Hour},
 	}
 }
 

@@ -208,7 +208,7 @@ func TestTheSchemaHasThePatterns(t *testing.T) {
 	walk(root)
 	want := []string{
 		accountPattern, accountRefPattern, filledPattern, emailPattern, rolePattern, rolesPattern, exactPattern, specificPattern,
-		externalIDPattern, actionPattern, workspacePattern, channelPattern, guidPattern, teamsChannelPattern, tolerancePattern, concurrentPattern, aggregatorPattern, bucketPattern, prefixPattern, datePattern.String(),
+		externalIDPattern, actionPattern, workspacePattern, channelPattern, guidPattern, teamsChannelPattern, tolerancePattern, durationPattern, concurrentPattern, aggregatorPattern, bucketPattern, prefixPattern, datePattern.String(),
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(inSchema))); diff != "" {

@@ -145,6 +145,9 @@ type Rollout struct {
 type Audit struct {
 	Exemptions []Exemption `yaml:"exemptions"`
 	Aggregator Aggregator  `yaml:"aggregator"`
+	// Grace is how long after an account has joined what is not there yet counts as
+	// accepted and not as drift. Default 4h; 0s turns it off.
+	Grace time.Duration `yaml:"grace"`
 }
 
 // Aggregator names the organization's aggregator of AWS Config. What is not given

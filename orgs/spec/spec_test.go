@@ -118,7 +118,7 @@ func TestEverythingInTheFileIsRead(t *testing.T) {
 		}},
 		Rollout: Rollout{Waves: [][]string{{"Sandbox"}, {"Workloads/Dev"}, {"root"}}, FailureTolerance: "5%", MaxConcurrent: "100%"},
 		Journal: Journal{Bucket: "example-orgguard-journal", Prefix: "orgguard/journal/"},
-		Audit: Audit{Aggregator: Aggregator{Account: "222222222222", Region: "ap-northeast-1", Name: "organization"}, Exemptions: []Exemption{{
+		Audit: Audit{Grace: 4 * time.Hour, Aggregator: Aggregator{Account: "222222222222", Region: "ap-northeast-1", Name: "organization"}, Exemptions: []Exemption{{
 			Account: "333333333333", Region: "*", Control: "config-recorder", Owner: "network-team",
 			Reason: "vendor appliance brings its own recorder until the migration",
 			Until:  Date{time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)},

@@ -56,6 +56,9 @@ const (
 
 	// https://docs.aws.amazon.com/config/latest/APIReference/API_PutConfigurationAggregator.html
 	aggregatorPattern = `^[A-Za-z0-9_-]{1,256}$`
+
+	// What time.ParseDuration reads, without signs and in units that make sense here.
+	durationPattern = `^([0-9]+(\.[0-9]+)?(h|m|s))+$`
 )
 
 const (
@@ -83,6 +86,7 @@ var (
 	bucketShape       = regexp.MustCompile(bucketPattern)
 	prefixShape       = regexp.MustCompile(prefixPattern)
 	toleranceShape    = regexp.MustCompile(tolerancePattern)
+	durationShape     = regexp.MustCompile(durationPattern)
 	concurrentShape   = regexp.MustCompile(concurrentPattern)
 )
 
