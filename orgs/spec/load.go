@@ -49,6 +49,9 @@ type Known struct {
 	// in a mode: the control as a whole, or some of its settings, because the
 	// organization has them once. Without this function everything may vary.
 	Once func(id string, mode AlertMode) (whole bool, settings []string)
+	// Template says what is wrong with a template of the notices, by its key. Without
+	// this function they are not looked into.
+	Template func(key, text string) error
 }
 
 // Default is the configuration that holds without a file. Every call returns a
@@ -63,6 +66,7 @@ func Default() *Config {
 		Rollout:      Rollout{FailureTolerance: "5%", MaxConcurrent: "100%"},
 		Journal:      Journal{Prefix: "orgguard/journal/"},
 		Audit:        Audit{Grace: 4 * time.Hour},
+		Notices:      Notices{Language: "en", PerHour: 6},
 	}
 }
 

@@ -45,6 +45,49 @@ var samples = []sample{
 	{name: "controls", text: "baseline: {alert-topic: {enabled: false}, config-recorder: {recording: daily}, config-delivery: true}"},
 	{name: "a missing setting of a control that is off", text: "baseline: {chat-alert: {enabled: false}}"},
 
+	{name: "notices", text: `notices:
+  language: ja
+  mail_topic: arn:aws:sns:us-east-1:222222222222:a
+  chat_topic: arn:aws-cn:sns:cn-north-1:222222222222:b
+  webhooks: [{name: a, url: "https://example.com/x?y=1"}, {name: b-1, url_from: "env:HOOK", secret_from: "ssm:/a/b"}, {name: c, url: "http://127.0.0.1:80/", secret_from: "secretsmanager:a/b"}]
+  security_hub: true
+  event_bus: default
+  per_hour: 60
+  report_url: "https://example.com/{run}"
+  templates: {subject: "", mail: "{{.Run}}"}`},
+	{name: "notices to nobody", text: "notices: {mail_topic: '', chat_topic: '', event_bus: '', report_url: '', webhooks: [], security_hub: false}"},
+	{name: "notices that are none", text: `notices:
+  language: de
+  mail_topic: orgguard-alerts
+  chat_topic: arn:aws:sns:us-east-1:222222222222:a.fifo
+  event_bus: a b
+  per_hour: 0
+  report_url: http://example.com
+  webhooks:
+    - {name: A, url: "http://example.com"}
+    - {url: "https://user:pass@example.com/", secret_from: hunter2}
+    - {name: c}
+    - {name: d, url: "https://a", url_from: "env:A"}`, want: `3:13: unknown language "de"; did you mean "en" or "ja"? (good: en, ja)
+4:15: "orgguard-alerts" is not the ARN of a standard topic; want one such as arn:aws:sns:us-east-1:222222222222:orgguard-alerts
+5:15: "arn:aws:sns:us-east-1:222222222222:a.fifo" is not the ARN of a standard topic; want one such as arn:aws:sns:us-east-1:222222222222:orgguard-alerts
+6:14: "a b" is neither the name nor the ARN of an event bus; default is the account's own
+7:13: 0 messages an hour: want 1 to 60
+8:15: "http://example.com" is not an address that begins with https://
+10:14: "A" is not a name; want up to 32 of a-z 0-9 -
+10:22: url is not an address that begins with https:// and a host (or http://127.0.0.1), without a user and a password
+11:7: name is missing; the record of what was sent goes by it
+11:13: url is not an address that begins with https:// and a host (or http://127.0.0.1), without a user and a password
+11:60: secret_from does not name a source (it begins with "hunt…"); want env:NAME, ssm:PARAMETER or secretsmanager:SECRET, and never the secret itself
+12:7: url or url_from is missing; want exactly one of them
+13:7: url and url_from are both given; want exactly one of them`},
+	{name: "what the schema cannot say of notices", silent: true, text: `notices:
+  mail_topic: arn:aws:sns:us-east-1:222222222222:a
+  chat_topic: arn:aws:sns:us-east-1:222222222222:a
+  webhooks: [{name: a, url: "https://a"}, {name: a, url: "https://b"}]
+  templates: {mail: bad}`, want: `4:15: chat_topic is mail_topic; mail would show what is written for the chat service, which in turn drops mail's text
+5:50: there are two webhooks called "a"
+6:21: mail: it is bad`},
+
 	// Text that is no configuration.
 	{name: "empty file", text: "!", want: "1:1: version is missing; write version: 1"},
 	{name: "only comments", text: "!# nothing\n", want: "1:1: version is missing; write version: 1"},
@@ -81,9 +124,9 @@ var samples = []sample{
 2:46: nested more than 32 deep`},
 
 	// Keys and types.
-	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"? (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal)
+	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"?
 3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack, teams)
-4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal)`},
+4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal, notices)`},
 	{name: "account number without quotes", text: "security_account: 222222222222\norganization: {exclude: [{account: 012345678901, reason: x}]}", want: `2:19: security_account: want a string, found the number 222222222222; put it in quotes
 3:36: organization.exclude[0].account: want a string, found the number 012345678901; put it in quotes`},
 	{name: "a word instead of a list", text: "alerts: {email: a@example.com}", want: `2:17: alerts.email: want a list, found the string "a@example.com"; put it in [ ]`},

@@ -170,6 +170,8 @@ func TestTheSchemaHasTheDefaults(t *testing.T) {
 		{at("scp", "protect-config", "strict"), d.SCP.ProtectConfig.Strict},
 		{at("rollout", "failure_tolerance"), d.Rollout.FailureTolerance},
 		{at("rollout", "max_concurrent"), d.Rollout.MaxConcurrent},
+		{at("notices", "language"), d.Notices.Language},
+		{at("notices", "per_hour"), float64(d.Notices.PerHour)},
 	} {
 		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
 			t.Errorf("(-default +schema)\n%s", diff)
@@ -209,12 +211,13 @@ func TestTheSchemaHasThePatterns(t *testing.T) {
 	want := []string{
 		accountPattern, accountRefPattern, filledPattern, emailPattern, rolePattern, rolesPattern, exactPattern, specificPattern,
 		externalIDPattern, actionPattern, workspacePattern, channelPattern, guidPattern, teamsChannelPattern, tolerancePattern, durationPattern, concurrentPattern, aggregatorPattern, bucketPattern, prefixPattern, datePattern.String(),
+		topicPattern, busPattern, webhookPattern, httpsPattern, loopbackPattern, sourcePattern,
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(inSchema))); diff != "" {
 		t.Errorf("(-code +schema)\n%s", diff)
 	}
-	for _, limit := range []int{maxEmail, maxExternalID} {
+	for _, limit := range []int{maxEmail, maxExternalID, maxURL, maxTemplate} {
 		if !bytes.Contains(Schema(), fmt.Appendf(nil, `"maxLength": %d`, limit)) {
 			t.Errorf("the schema lacks the length %d", limit)
 		}

@@ -22,6 +22,7 @@ type Config struct {
 	Rollout   Rollout    `yaml:"rollout"`
 	Audit     Audit      `yaml:"audit"`
 	Journal   Journal    `yaml:"journal"`
+	Notices   Notices    `yaml:"notices"`
 
 	// File is where the configuration came from; "" for the defaults.
 	File string `yaml:"-"`

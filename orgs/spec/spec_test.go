@@ -70,6 +70,12 @@ var known = Known{
 	Once: func(id string, mode AlertMode) (bool, []string) {
 		return id == "alert-topic" && mode == Central, map[string][]string{"config-recorder": {"days"}}[id]
 	},
+	Template: func(key, text string) error {
+		if text == "bad" {
+			return errors.New(key + ": it is bad")
+		}
+		return nil
+	},
 }
 
 var sameConfig = cmp.Options{cmpopts.IgnoreUnexported(Control{}), cmpopts.EquateEmpty()}
@@ -118,6 +124,15 @@ func TestEverythingInTheFileIsRead(t *testing.T) {
 		}},
 		Rollout: Rollout{Waves: [][]string{{"Sandbox"}, {"Workloads/Dev"}, {"root"}}, FailureTolerance: "5%", MaxConcurrent: "100%"},
 		Journal: Journal{Bucket: "example-orgguard-journal", Prefix: "orgguard/journal/"},
+		Notices: Notices{
+			Language: "en", MailTopic: "arn:aws:sns:ap-northeast-1:222222222222:orgguard-alerts", ChatTopic: "arn:aws:sns:ap-northeast-1:222222222222:orgguard-alerts-chat",
+			Webhooks: []Webhook{
+				{Name: "pager", URL: "https://hooks.example.com/orgguard", SecretFrom: "ssm:/orgguard/pager"},
+				{Name: "chat-bot", URLFrom: "secretsmanager:orgguard/chat-bot"},
+			},
+			SecurityHub: true, EventBus: "default", ReportURL: "https://audits.example.com/{run}", PerHour: 6,
+			Templates: NoticeTemplates{Subject: "[orgguard] {{.Counts.New}} new, {{.Counts.Resolved}} resolved"},
+		},
 		Audit: Audit{Grace: 4 * time.Hour, Aggregator: Aggregator{Account: "222222222222", Region: "ap-northeast-1", Name: "organization"}, Exemptions: []Exemption{{
 			Account: "333333333333", Region: "*", Control: "config-recorder", Owner: "network-team",
 			Reason: "vendor appliance brings its own recorder until the migration",

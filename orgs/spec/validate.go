@@ -182,6 +182,7 @@ func (c *Config) validate(v *checker) {
 	c.SCP.ProtectConfig.validate(v, "scp.protect-config")
 	c.Rollout.validate(v, "rollout")
 	c.Journal.validate(v, "journal")
+	c.Notices.validate(v, "notices")
 	c.Audit.Aggregator.validate(v, "audit.aggregator")
 	for i := range c.Audit.Exemptions {
 		if v.full() {
