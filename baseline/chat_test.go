@@ -171,7 +171,7 @@ func TestACustomNotification(t *testing.T) {
 		if err := json.Unmarshal([]byte(tt.text), &m); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.check(); tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+		if err := checkChatMessage(m); tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: error %v; want %q", tt.name, err, tt.want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/orgguard/orgguard/orgs/chat"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
@@ -136,34 +137,19 @@ const chatStates = `    "Chat": {
 `
 
 // ChatMessage is a custom notification.
-// https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
-type ChatMessage struct {
-	Version string `json:"version"`
-	Source  string `json:"source"`
-	Content struct {
-		TextType    string   `json:"textType"`
-		Title       string   `json:"title"`
-		Description string   `json:"description"`
-		Keywords    []string `json:"keywords"`
-	} `json:"content"`
-}
+type ChatMessage = chat.Message
 
-// The lengths of a custom notification, in characters.
-const (
-	maxChatTitle       = 250
-	maxChatDescription = 8000
-)
-
-// check reports what the service would drop, or what would do something in a channel.
-func (m ChatMessage) check() error {
+// checkChatMessage reports what the service would drop, or what would do something in a
+// channel.
+func checkChatMessage(m ChatMessage) error {
 	c := m.Content
 	switch {
-	case m.Version != "1.0" || m.Source != "custom" || c.TextType != "client-markdown":
+	case m.Version != chat.Version || m.Source != chat.Source || c.TextType != chat.TextType:
 		return errors.New("the chat message is no custom notification")
-	case c.Description == "" || utf8.RuneCountInString(c.Description) > maxChatDescription:
-		return fmt.Errorf("the chat message's text has %d characters; want 1 to %d", utf8.RuneCountInString(c.Description), maxChatDescription)
-	case utf8.RuneCountInString(c.Title) > maxChatTitle:
-		return fmt.Errorf("the chat message's title has %d characters; want at most %d", utf8.RuneCountInString(c.Title), maxChatTitle)
+	case c.Description == "" || utf8.RuneCountInString(c.Description) > chat.MaxDescription:
+		return fmt.Errorf("the chat message's text has %d characters; want 1 to %d", utf8.RuneCountInString(c.Description), chat.MaxDescription)
+	case utf8.RuneCountInString(c.Title) > chat.MaxTitle:
+		return fmt.Errorf("the chat message's title has %d characters; want at most %d", utf8.RuneCountInString(c.Title), chat.MaxTitle)
 	}
 	body, ok := strings.CutPrefix(c.Description, "```\n")
 	body, closed := strings.CutSuffix(body, "\n```")
@@ -211,7 +197,7 @@ func chatOf(definition string, in map[string]any) (*ChatMessage, error) {
 	if err := json.Unmarshal([]byte(compact(filled)), &m); err != nil {
 		return nil, fmt.Errorf("chat message: %w", err)
 	}
-	return &m, m.check()
+	return &m, checkChatMessage(m)
 }
 
 // fill evaluates the parameters of a state: keys that end in .$ are expressions.

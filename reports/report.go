@@ -42,6 +42,8 @@ type Audit struct {
 	// Interrupted says that the audit was stopped before it had looked at
 	// everything; what it had not looked at is in Findings as not assessed.
 	Interrupted bool `json:"interrupted,omitempty"`
+	// Run is the number that a history gave it; 0 without one.
+	Run int64 `json:"-"`
 	// Next is the command that a reader would type next, as data for
 	// renderings that people read.
 	Next string `json:"-"`

@@ -55,11 +55,12 @@ func trendOf(ctx context.Context, q querier, org string, at time.Time) ([]report
 // -1 the one before it, and so on.
 func (s *Store) Audit(ctx context.Context, run int64) (reports.Audit, error) {
 	var b []byte
+	var id int64
 	var err error
 	if run > 0 {
-		err = s.db.QueryRowContext(ctx, `SELECT audit FROM run WHERE id = ?`, run).Scan(&b)
+		err = s.db.QueryRowContext(ctx, `SELECT id, audit FROM run WHERE id = ?`, run).Scan(&id, &b)
 	} else {
-		err = s.db.QueryRowContext(ctx, `SELECT audit FROM run ORDER BY generated_at DESC, id DESC LIMIT 1 OFFSET ?`, -run).Scan(&b)
+		err = s.db.QueryRowContext(ctx, `SELECT id, audit FROM run ORDER BY generated_at DESC, id DESC LIMIT 1 OFFSET ?`, -run).Scan(&id, &b)
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -76,6 +77,7 @@ func (s *Store) Audit(ctx context.Context, run int64) (reports.Audit, error) {
 	if err != nil {
 		return a, fmt.Errorf("read run %s of history %s: %w", runName(run), s.file, err)
 	}
+	a.Run = id
 	if a.Trend, err = trendOf(ctx, s.db, a.Organization.ID, a.GeneratedAt); err != nil {
 		return a, fmt.Errorf("read history %s: %w", s.file, err)
 	}

@@ -49,7 +49,7 @@ func (s *Store) record(ctx context.Context, a reports.Audit, keep Keep, o *outsi
 	if a, err = r.annotate(a); err != nil {
 		return fail(err)
 	}
-	if err := r.insert(a, o); err != nil {
+	if a.Run, err = r.insert(a, o); err != nil {
 		return fail(err)
 	}
 	gone, err := keep.prune(ctx, tx, r.org, r.at)
@@ -219,25 +219,28 @@ func (r *recording) living() (map[string]alive, error) {
 	return out, rows.Err()
 }
 
-// insert writes the run itself.
-func (r *recording) insert(a reports.Audit, o *outside) error {
+// insert writes the run itself and returns its number.
+func (r *recording) insert(a reports.Audit, o *outside) (int64, error) {
 	numbers := reports.RunOf(a)
 	numbers.Changes = r.tell
 	n, err := json.Marshal(numbers)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	if err := errors.Join(reports.Write(z, reports.JSON, reports.Style{}, a), z.Close()); err != nil {
-		return err
+		return 0, err
 	}
 	kept := any(b.Bytes())
 	if o != nil {
 		o.body, kept = b.Bytes(), o.name
 	}
-	_, err = r.tx.ExecContext(r.ctx, `INSERT INTO run (organization, generated_at, numbers, audit) VALUES (?, ?, ?, ?)`, r.org, r.at.Unix(), string(n), kept)
-	return err
+	done, err := r.tx.ExecContext(r.ctx, `INSERT INTO run (organization, generated_at, numbers, audit) VALUES (?, ?, ?, ?)`, r.org, r.at.Unix(), string(n), kept)
+	if err != nil {
+		return 0, err
+	}
+	return done.LastInsertId()
 }
 
 func scanRun(row interface{ Scan(...any) error }) (reports.Run, error) {

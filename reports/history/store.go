@@ -56,6 +56,10 @@ type History interface {
 	Audit(ctx context.Context, run int64) (reports.Audit, error)
 	Trend(ctx context.Context) ([]reports.Run, error)
 	Lifetimes(ctx context.Context, all bool) ([]reports.Lifetime, error)
+	// Memo reads the bytes that are kept beside the runs, nil at first, and keeps what
+	// change makes of them. It is asked again when somebody else was faster, so it must
+	// do nothing else.
+	Memo(ctx context.Context, change func(old []byte) ([]byte, error)) error
 	Close() error
 }
 
