@@ -110,25 +110,102 @@ type (
 // replace these; with --all, what has been repaired is imported as PASSED.
 func asffAudit(w io.Writer, _ Style, a Audit) error {
 	ids, title := Identify(a.Findings), titles(a)
-	calls := []asffCall{}
-	place, size := "", 0
+	var fs []asffFinding
 	for _, i := range asffOrder(a) {
 		f, err := asffFindingOf(a, title, a.Findings[i], ids[i])
 		if err != nil {
 			return err
 		}
+		fs = append(fs, f)
+	}
+	calls := []asffCall{}
+	err := asffBatches(fs, func(f asffFinding, _ []byte, begins bool) {
+		if begins {
+			calls = append(calls, asffCall{})
+		}
+		n := len(calls) - 1
+		calls[n].Findings = append(calls[n].Findings, f)
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, calls)
+}
+
+// asffBatches deals findings out to calls: each is for one product, and holds no more
+// than a call may.
+func asffBatches(fs []asffFinding, deal func(f asffFinding, text []byte, begins bool)) error {
+	place, size, n := "", 0, 0
+	for _, f := range fs {
 		b, err := json.Marshal(f)
 		if err != nil {
 			return fmt.Errorf("write ASFF: %w", err)
 		}
-		n := len(calls) - 1
-		if n < 0 || place != f.ProductArn || len(calls[n].Findings) == asffBatch || size+len(b) > asffBatchBytes {
-			calls, n, place, size = append(calls, asffCall{}), n+1, f.ProductArn, 0
+		begins := n == 0 || place != f.ProductArn || n == asffBatch || size+len(b) > asffBatchBytes
+		if begins {
+			place, size, n = f.ProductArn, 0, 0
 		}
-		calls[n].Findings = append(calls[n].Findings, f)
-		size += len(b)
+		size, n = size+len(b), n+1
+		deal(f, b, begins)
 	}
-	return writeJSON(w, calls)
+	return nil
+}
+
+// Hub is the Security Hub of one account and Region that keeps the findings of a whole
+// organization. The default product takes findings of no other account than the one
+// that imports them; so they are that account's, and say in their fields whose they
+// are about.
+type Hub struct{ Account, Region string }
+
+// HubFinding is a finding as a Hub keeps it.
+type HubFinding struct {
+	ID      string // as Identify has it
+	Finding finding.Finding
+	// Over says that it is not open any more: it is archived.
+	Over bool
+}
+
+// Batches are findings as calls of BatchImportFindings take them, each a finding as
+// JSON.
+func (h Hub) Batches(a Audit, fs []HubFinding) ([][]json.RawMessage, error) {
+	title := titles(a)
+	var all []asffFinding
+	for _, x := range fs {
+		if x.Over && x.Finding.Opens() {
+			x.Finding.Status = finding.InSync
+		}
+		f, err := asffFindingOf(a, title, x.Finding, x.ID)
+		if err != nil {
+			return nil, err
+		}
+		about, name := f.AwsAccountID, f.AwsAccountName
+		f.AwsAccountID, f.AwsAccountName = h.Account, ""
+		f.ProductArn = asffProduct(h.Account, h.Region)
+		f.ProductFields["orgguard/Account"] = about
+		if name != "" {
+			f.ProductFields["orgguard/AccountName"] = name
+		}
+		if f.Resources[0].Details.Other["Account"] == "" {
+			f.Resources[0].Details.Other["Account"] = about
+		}
+		if x.Over {
+			f.RecordState = "ARCHIVED"
+		}
+		all = append(all, f)
+	}
+	var out [][]json.RawMessage
+	err := asffBatches(all, func(_ asffFinding, text []byte, begins bool) {
+		if begins {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], text)
+	})
+	return out, err
+}
+
+// asffProduct is an account's default product.
+func asffProduct(account, region string) string {
+	return fmt.Sprintf("arn:%s:securityhub:%s:%s:product/%s/default", partitionOf(region), visible(region), account, account)
 }
 
 // asffOrder is the order of the findings in which those of one call stand together:
@@ -206,7 +283,7 @@ func asffFindingOf(a Audit, title map[string]string, f finding.Finding, id strin
 	out := asffFinding{
 		SchemaVersion: asffSchema,
 		ID:            "orgguard/" + id,
-		ProductArn:    fmt.Sprintf("arn:%s:securityhub:%s:%s:product/%s/default", partition, visible(region), account, account),
+		ProductArn:    asffProduct(account, region),
 		GeneratorID:   asffText("orgguard/"+f.Control, asffGenerator),
 		AwsAccountID:  account, AwsAccountName: asffText(f.AccountName, asffAccountName),
 		Types:     types,

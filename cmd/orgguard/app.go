@@ -88,7 +88,7 @@ func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
 		newInitCommand(s), newDoctorCommand(s), newBootstrapCommand(s), newAuditCommand(s), newReportCommand(s), newPlanCommand(s), newRolloutCommand(s),
 		newUndoCommand(s), newTeardownCommand(s), newControlsCommand(s), newAlertsCommand(s), newRenderCommand(s),
-		newSCPCommand(s), newScheduleCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
+		newSCPCommand(s), newScheduleCommand(s), newNoticesCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
 	}
 	for _, c := range commands {
 		finish(c)

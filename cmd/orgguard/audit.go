@@ -41,6 +41,7 @@ type auditOptions struct {
 	history  string // file; "" for none
 	keep     history.Keep
 	at       time.Time // of the report; zero for now
+	notify   notifying
 }
 
 func newAuditCommand(s streams) *cli.Command {
@@ -128,6 +129,9 @@ func auditOnce(ctx context.Context, g globals, st streams, o auditOptions) (*rep
 	err := withSession(ctx, g, st, reads, func(ctx context.Context, s *session) error {
 		if !o.at.IsZero() {
 			s.now = func() time.Time { return o.at }
+		}
+		if err := s.checkNotices(o); err != nil {
+			return err
 		}
 		a, err := runAudit(ctx, s, o)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/reports"
 	"github.com/orgguard/orgguard/reports/history"
@@ -41,6 +42,7 @@ func keepingFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "history", Usage: "keep the audit in `FILE`, or in S3 at s3://BUCKET/PREFIX, and say what is new since the run before"},
 		&cli.StringFlag{Name: "keep", Usage: "drop runs from the history that are older than `90d` or 26w, or all but the newest 500"},
+		&cli.BoolFlag{Name: "notify", Usage: "with --history: tell the channels of the configuration's notices what changed since they were last told"},
 		&cli.StringFlag{Name: "fail-on", Usage: "exit with 1 for `any|new|SEVERITY` of drift; critical, high, medium and low mean that and worse", Value: "any"},
 	}
 }
@@ -57,6 +59,9 @@ func generatedAtFlag() *cli.StringFlag {
 func readDelivery(c *cli.Context) (auditOptions, error) {
 	o := auditOptions{
 		outputs: c.StringSlice("output"), history: c.String("history"), failOn: failOn(strings.ToLower(c.String("fail-on"))),
+	}
+	if c.Bool("notify") {
+		o.notify = tellAsked
 	}
 	o.toStdout = len(o.outputs) == 0 || c.IsSet("format")
 	var err error
@@ -79,6 +84,8 @@ func readDelivery(c *cli.Context) (auditOptions, error) {
 		return o, usage("--fail-on %q: want %s", c.String("fail-on"), strings.Join(failOns, ", "))
 	case o.history == "" && o.failOn == "new":
 		return o, usage("--fail-on new needs --history FILE, which says what is new")
+	case o.history == "" && o.notify == tellAsked:
+		return o, usage("--notify needs --history FILE, which says what changed and who has been told")
 	case o.history == "" && o.keep != (history.Keep{}):
 		return o, usage("--keep needs --history FILE")
 	}
@@ -89,30 +96,49 @@ func readDelivery(c *cli.Context) (auditOptions, error) {
 // with its code. Every audit and every merge comes through here: the report that it
 // returns says in Since what changed since the last run, where there is a history.
 func (s *session) conclude(ctx context.Context, a reports.Audit, o auditOptions) (reports.Audit, error) {
-	kept, err := s.record(ctx, a, o)
+	h, kept, err := s.record(ctx, a, o)
 	if err == nil {
 		a = kept
 	}
 	// A report that could not be kept is not lost.
-	if err := errors.Join(err, s.deliver(ctx, a, o, o.toStdout)); err != nil {
+	problems := []error{err, s.deliver(ctx, a, o, o.toStdout)}
+	if h != nil {
+		if err == nil {
+			problems = append(problems, s.announce(ctx, h, a, o))
+		}
+		problems = append(problems, h.Close())
+	}
+	if err := errors.Join(problems...); err != nil {
 		return a, err
 	}
 	return a, status(auditCode(a, o.failOn))
 }
 
-// record keeps the report in the history, if there is one. An interrupted audit is kept
-// too.
-func (s *session) record(ctx context.Context, a reports.Audit, o auditOptions) (reports.Audit, error) {
+// record keeps the report in the history, if there is one, and leaves that open. An
+// interrupted audit is kept too.
+func (s *session) record(ctx context.Context, a reports.Audit, o auditOptions) (history.History, reports.Audit, error) {
 	if o.history == "" {
-		return a, nil
+		return nil, a, nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	h, err := s.openHistory(ctx, o.history, writes)
 	if err != nil {
-		return a, err
+		return nil, a, err
 	}
 	kept, err := h.Record(ctx, a, o.keep)
-	return kept, errors.Join(err, h.Close())
+	return h, kept, err
+}
+
+// checkNotices refuses --notify where the configuration names nobody, and says so where
+// somebody is named and --notify is missing.
+func (s *session) checkNotices(o auditOptions) error {
+	switch any := s.cfg.Notices.Any(); {
+	case o.notify == tellAsked && !any:
+		return badInput(&orgs.Hinted{Err: errors.New("--notify: the configuration names nobody to tell"), Next: "give it a block notices; orgguard notices test tries it"})
+	case o.notify == tellNobody && o.history != "" && any:
+		s.note("the configuration has notices, and none is sent without --notify")
+	}
+	return nil
 }
 
 // onlyChanges is what --quiet leaves of a report with a history: what is new, got worse,

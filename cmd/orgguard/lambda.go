@@ -247,7 +247,7 @@ func (f *function) handle(ctx context.Context, event []byte) (done, error) {
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-f.margin))
 		defer cancel()
 	}
-	o := auditOptions{history: f.state + "/history", keep: f.keep, failOn: "any"}
+	o := auditOptions{history: f.state + "/history", keep: f.keep, failOn: "any", notify: tellConfigured}
 	o.at, _ = time.Parse(time.RFC3339, j.At) // checked
 	switch j.Orgguard {
 	case jobShards:

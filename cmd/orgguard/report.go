@@ -265,6 +265,15 @@ func newReportMergeCommand(s streams) *cli.Command {
 
 // merge puts the parts of an audit together and concludes it.
 func (s *session) merge(ctx context.Context, names []string, allowMissing bool, o auditOptions) (reports.Audit, error) {
+	if o.notify != tellNobody { // nothing else of the configuration matters here
+		var err error
+		if s.cfg, err = s.loadConfig(ctx); err == nil {
+			err = s.checkNotices(o)
+		}
+		if err != nil {
+			return reports.Audit{}, err
+		}
+	}
 	var parts []reports.Part
 	for _, name := range names {
 		read, err := s.readParts(ctx, name)

@@ -19,6 +19,7 @@ import (
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/orgs/spec"
 	"github.com/orgguard/orgguard/reports"
+	"github.com/orgguard/orgguard/reports/notice"
 	"github.com/orgguard/orgguard/scp/preview"
 	"github.com/orgguard/orgguard/scp/protect"
 )
@@ -159,6 +160,7 @@ func (s *session) loadConfig(ctx context.Context) (*spec.Config, error) {
 	}
 	known := baseline.Known()
 	known.Elsewhere = []string{protect.Control}
+	known.Template = notice.CheckTemplate
 	if bucket.IsURL(file) {
 		text, err := s.readAt(ctx, file)
 		if err != nil {

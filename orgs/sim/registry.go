@@ -78,6 +78,7 @@ var services = map[string]service{
 	"CloudWatch":      {prefix: "cloudwatch", source: "monitoring", ops: cloudwatchOps},
 	"CloudWatch Logs": {prefix: "logs", ops: logsOps},
 	"GuardDuty":       {prefix: "guardduty", ops: guarddutyOps},
+	"SecurityHub":     {prefix: "securityhub", ops: hubFindingOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

@@ -66,6 +66,8 @@ type regionState struct {
 
 	GuardDuty guardDutyState   `json:"guardduty,omitzero"`
 	Analyzers []*analyzerState `json:"analyzers,omitempty"`
+	// HubFindings are those that were imported into Security Hub, by product and id.
+	HubFindings map[string]hubFinding `json:"hub_findings,omitempty"`
 }
 
 // Mail is one message that reached an endpoint of a topic.

@@ -2,6 +2,9 @@ package notice
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"time"
 
@@ -127,6 +130,13 @@ func (n Notice) Counts() Counts {
 func (n Notice) News() bool {
 	c := n.Counts()
 	return n.Test || c.New+c.Worse+c.Resolved > 0
+}
+
+// ID names the message to a channel about a run: it is the same when the same is sent
+// again.
+func (n Notice) ID(channel string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{n.Organization, channel, fmt.Sprint(n.Run), n.GeneratedAt.UTC().Format(time.RFC3339)}))
+	return "orgguard-" + hex.EncodeToString(sum[:8])
 }
 
 // findings are those that changed in a way.

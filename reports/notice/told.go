@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/orgguard/orgguard/reports"
 )
 
 const (
@@ -95,6 +99,9 @@ func (t Told) Take(c Claim, owner string, now time.Time, perHour int) Turn {
 		// Somebody new is told from now on, and not the whole history.
 		ch.Run = c.Before
 	}
+	if c.Before == 0 && ch.Run > c.Run {
+		ch.Run = 0 // the history began anew, and the record outlived it
+	}
 	defer func() { t[c.Key] = ch }()
 	ch.Sent = slices.DeleteFunc(slices.Clone(ch.Sent), func(at time.Time) bool { return now.Sub(at) >= window })
 	full := c.Keeps && now.Sub(ch.Full) >= Refresh
@@ -145,4 +152,15 @@ func (t Told) Settle(o Outcome, owner string, now time.Time) {
 		ch.Owner, ch.Until = "", time.Time{}
 	}
 	t[o.Key] = ch
+}
+
+// List is the record as people read it, by organization and channel.
+func (t Told) List() []reports.ChannelState {
+	out := []reports.ChannelState{}
+	for _, key := range slices.Sorted(maps.Keys(t)) {
+		org, name, _ := strings.Cut(key, "/")
+		ch := t[key]
+		out = append(out, reports.ChannelState{Organization: org, Name: name, Run: ch.Run, Last: ch.Last, Failures: ch.Failures, FailedSince: ch.FailedSince, Error: ch.Error})
+	}
+	return out
 }
