@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 	hubtypes "github.com/aws/aws-sdk-go-v2/service/securityhub/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -30,6 +31,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/orgs/spec"
@@ -389,5 +391,81 @@ func TestATestMessageReachesEveryChannel(t *testing.T) {
 	// The event is of another kind, so that nothing acts on it.
 	if got := nw.got(); got != "ARCHIVED 1, chat 1, mail 1, webhook 1" {
 		t.Error(got)
+	}
+}
+
+// Each channel takes the rights of its own statements, and no channel another's.
+func TestChannelsNeedExactlyTheRightsTheyPrint(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	ctx := t.Context()
+	somebody := lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("100000000001", "OrgAdmin", "setup"))
+	key := must(kms.NewFromConfig(somebody).CreateKey(ctx, &kms.CreateKeyInput{}))(t)
+	topics := sns.NewFromConfig(somebody)
+	for _, name := range []string{"audits", "audits-chat"} {
+		must(topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name, Attributes: map[string]string{"KmsMasterKeyId": *key.KeyMetadata.Arn}}))(t)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	must(ssm.NewFromConfig(somebody).PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/hook"), Value: aws.String(server.URL), Type: ssmtypes.ParameterTypeSecureString}))(t)
+	lw.cfg.Notices = spec.Notices{
+		Language: "en", PerHour: 6, MailTopic: "arn:aws:sns:ap-northeast-1:100000000001:audits", ChatTopic: "arn:aws:sns:ap-northeast-1:100000000001:audits-chat",
+		Webhooks: []spec.Webhook{{Name: "a", URLFrom: "ssm:/hook"}}, SecurityHub: true, EventBus: "default",
+	}
+	send := func(g grant) (refused []string) {
+		t.Helper()
+		lw.grant(g)
+		s := &session{
+			globals: globals{quiet: true}, streams: streams{out: io.Discard, err: io.Discard}, cfg: lw.cfg,
+			aws: lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("100000000001", limited, "orgguard")),
+		}
+		tl, err := s.newTeller(ctx, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range tl.channels() {
+			if err := c.send(ctx, tidings{notice: notice.Notice{Test: true, GeneratedAt: time.Now()}, id: "i"}); err != nil {
+				refused = append(refused, c.name)
+			}
+		}
+		return refused
+	}
+	for _, command := range []string{"notices test", "audit --notify"} {
+		g := lw.need(command)
+		if refused := send(g); len(refused) > 0 {
+			t.Errorf("%s: %v are refused", command, refused)
+		}
+	}
+	whole := lw.need("notices test")
+	for i, st := range whole.told {
+		less := whole
+		less.told = slices.Delete(slices.Clone(whole.told), i, i+1)
+		want := map[string]string{
+			"TellTopics": "mail chat", "EncryptForTopics": "mail chat", "ReadWebhookSecrets": "webhook:a", "KeepFindings": "security-hub", "TellEventBus": "event-bus",
+		}[st.Sid]
+		if got := strings.Join(send(less), " "); got != want || want == "" {
+			t.Errorf("without %s, %q are refused, want %q", st.Sid, got, want)
+		}
+	}
+	// An audit that tells nobody gets nothing of it.
+	for _, st := range lw.need("audit").callerPolicy(lw.cfg, orgs.PartitionOf("us-east-1")).Statement {
+		if slices.ContainsFunc(st.Action, func(a string) bool { return a == "sns:Publish" || a == "events:PutEvents" }) {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+func TestRightsAreForWhatIsConfigured(t *testing.T) {
+	cfg := &spec.Config{HomeRegion: "cn-north-1", Notices: spec.Notices{
+		Webhooks: []spec.Webhook{{Name: "a", URLFrom: "secretsmanager:x/y", SecretFrom: "env:A"}, {Name: "b", SecretFrom: "ssm:/k"}}, EventBus: "arn:aws-cn:events:cn-north-1:200000000001:event-bus/audits",
+	}}
+	b, err := json.Marshal(tellStatements(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"Sid":"ReadWebhookSecrets","Effect":"Allow","Action":["ssm:GetParameter"],"Resource":["arn:aws-cn:ssm:cn-north-1:*:parameter/aws/reference/secretsmanager/x/y","arn:aws-cn:ssm:cn-north-1:*:parameter/k"]},` +
+		`{"Sid":"ReadSecretsManager","Effect":"Allow","Action":["secretsmanager:GetSecretValue"],"Resource":["arn:aws-cn:secretsmanager:cn-north-1:*:secret:x/y-??????"]},` +
+		`{"Sid":"TellEventBus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws-cn:events:cn-north-1:200000000001:event-bus/audits"]}]`
+	if diff := cmp.Diff(want, string(b)); diff != "" {
+		t.Error(diff)
 	}
 }

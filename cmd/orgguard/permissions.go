@@ -28,6 +28,10 @@ type grant struct {
 	// baseline says that the command looks at the baseline, and so needs what the
 	// controls that are on need.
 	baseline bool
+	// tells says that the command tells the channels of the notices, and told are the
+	// rights for those that are configured.
+	tells bool
+	told  []policyStatement
 }
 
 var (
@@ -84,6 +88,11 @@ var (
 	}
 	// keepJournal is for journal.bucket, in the security account.
 	keepJournal = []string{"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+	// tellNotices is for all channels of the notices. grantFor leaves those that are
+	// configured, on what they name.
+	tellNotices = []string{
+		"events:PutEvents", "kms:Decrypt", "kms:GenerateDataKey", "secretsmanager:GetSecretValue", "securityhub:BatchImportFindings", "sns:Publish", "ssm:GetParameter",
+	}
 	// writeLock is for the lock in the management account; a delegated
 	// administrator needs it of the access role there.
 	writeLock         = []string{"ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"}
@@ -138,6 +147,12 @@ var grants = map[string]grant{
 		caller:   join(readOrganization, readSCP, readStackSets, readBaseline, readAggregator),
 		member:   join(readBaseline, readAggregator),
 	},
+	"audit --notify": {
+		baseline: true, tells: true,
+		caller: join(readOrganization, readSCP, readStackSets, readBaseline, tellNotices, []string{"organizations:ListTagsForResource"}),
+		member: readBaseline,
+	},
+	"notices test": {caller: tellNotices, tells: true},
 	"init": {
 		caller: join(readOrganization, readSurvey, readAccount, []string{"cloudtrail:DescribeTrails"}),
 		member: readAccount,
@@ -198,6 +213,10 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	if !ok {
 		return grant{}, false
 	}
+	if g.tells {
+		g.caller = slices.DeleteFunc(slices.Clone(g.caller), func(a string) bool { return slices.Contains(tellNotices, a) })
+		g.told = tellStatements(cfg)
+	}
 	if cfg.Journal.Bucket != "" && journals[command] {
 		g.caller, g.member = join(g.caller, keepJournal), join(g.member, keepJournal)
 	}
@@ -237,6 +256,8 @@ type policyStatement struct {
 	Effect   string
 	Action   []string
 	Resource any
+	// Condition is by operator, then key; nil for none.
+	Condition map[string]map[string]string `json:",omitempty"`
 }
 
 // callerPolicy is the policy for whoever runs the command.
@@ -251,10 +272,13 @@ func (g grant) callerPolicy(cfg *spec.Config, partition orgs.Partition) policyDo
 	if len(arns) == 1 {
 		enter = arns[0]
 	}
-	return policyDocument{"2012-10-17", []policyStatement{
-		{"Orgguard", "Allow", g.caller, "*"},
-		{"EnterMemberAccounts", "Allow", []string{"sts:AssumeRole"}, enter},
-	}}
+	doc := policyDocument{"2012-10-17", []policyStatement{}}
+	if len(g.caller) > 0 { // otherwise it only tells, and enters no account
+		doc.Statement = append(doc.Statement, policyStatement{"Orgguard", "Allow", g.caller, "*", nil},
+			policyStatement{"EnterMemberAccounts", "Allow", []string{"sts:AssumeRole"}, enter, nil})
+	}
+	doc.Statement = append(doc.Statement, g.told...)
+	return doc
 }
 
 // memberPolicy is the policy for the access role in every account. What changes
@@ -267,7 +291,7 @@ func (g grant) memberPolicy(cfg *spec.Config, partition orgs.Partition) policyDo
 	}
 	for _, name := range sortedKeys(by) {
 		if name == "" {
-			doc.Statement = append(doc.Statement, policyStatement{"Orgguard", "Allow", by[name], "*"})
+			doc.Statement = append(doc.Statement, policyStatement{"Orgguard", "Allow", by[name], "*", nil})
 			continue
 		}
 		var arns []string
@@ -280,7 +304,7 @@ func (g grant) memberPolicy(cfg *spec.Config, partition orgs.Partition) policyDo
 		if j := cfg.Journal; name == "s3" && j.Bucket != "" {
 			arns = append(arns, "arn:"+partition.ID+":s3:::"+j.Bucket+"/"+j.Prefix+"*")
 		}
-		doc.Statement = append(doc.Statement, policyStatement{"Orgguard" + strings.ToUpper(name[:1]) + name[1:], "Allow", by[name], arns})
+		doc.Statement = append(doc.Statement, policyStatement{"Orgguard" + strings.ToUpper(name[:1]) + name[1:], "Allow", by[name], arns, nil})
 	}
 	return doc
 }

@@ -20,6 +20,9 @@
 // it; an account that cannot be entered any more, a control that is turned off or a
 // narrower audit resolve nothing.
 //
+// Beside the runs stands a memo: bytes that change whole or not at all, whoever else is
+// at it. It says who has been told of which run (package notice).
+//
 // It imports reports for their data and never renders. Only cmd imports it, and only
 // it imports the database.
 package history

@@ -445,3 +445,41 @@ func write(t *testing.T, file string, b []byte) {
 		t.Fatal(err)
 	}
 }
+
+func TestAMemoChangesWholeOrNotAtAll(t *testing.T) {
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			record(t, s, at(1, "1 rec drift high"))
+			read := func() string {
+				var got []byte
+				if err := s.Memo(t.Context(), func(old []byte) ([]byte, error) { got = old; return old, nil }); err != nil {
+					t.Fatal(err)
+				}
+				return string(got)
+			}
+			if got := read(); got != "" {
+				t.Errorf("there is %q", got)
+			}
+			for _, text := range []string{"one", "two"} {
+				if err := s.Memo(t.Context(), func([]byte) ([]byte, error) { return []byte(text), nil }); err != nil {
+					t.Fatal(err)
+				}
+				record(t, s, at(2)) // the runs do not touch it
+				if got := read(); got != text {
+					t.Errorf("%q, want %q", got, text)
+				}
+			}
+			no := errors.New("no")
+			if err := s.Memo(t.Context(), func([]byte) ([]byte, error) { return []byte("three"), no }); !errors.Is(err, no) || read() != "two" {
+				t.Errorf("%v, %q", err, read())
+			}
+			if runs, err := s.Runs(t.Context()); err != nil || len(runs) != 3 {
+				t.Errorf("%d runs, %v", len(runs), err)
+			}
+			a, err := s.Audit(t.Context(), 2)
+			if err != nil || a.Run != 2 {
+				t.Errorf("run %d, %v", a.Run, err)
+			}
+		})
+	}
+}

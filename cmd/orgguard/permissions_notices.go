@@ -1,0 +1,70 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// tellStatements are the rights that telling the configured channels takes: on what the
+// configuration names, and nothing else.
+func tellStatements(cfg *spec.Config) []policyStatement {
+	n, home := cfg.Notices, cfg.HomeRegion
+	partition := orgs.PartitionOf(home)
+	if home == "" {
+		home = "*" // the Region of whoever runs it
+	}
+	var out []policyStatement
+	allow := func(sid string, actions []string, resources ...string) {
+		out = append(out, policyStatement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources})
+	}
+	var topics []string
+	for _, arn := range []string{n.MailTopic, n.ChatTopic} {
+		if arn != "" {
+			topics = append(topics, arn)
+		}
+	}
+	if len(topics) > 0 {
+		allow("TellTopics", []string{"sns:Publish"}, topics...)
+		// For topics with a key of their own; the key has to admit the caller as well.
+		// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+		keys := map[string]bool{}
+		for _, arn := range topics {
+			p := strings.Split(arn, ":")
+			keys["arn:"+p[1]+":kms:"+p[3]+":"+p[4]+":key/*"] = true
+		}
+		allow("EncryptForTopics", []string{"kms:Decrypt", "kms:GenerateDataKey"}, sortedKeys(keys)...)
+		out[len(out)-1].Condition = map[string]map[string]string{"StringLike": {"kms:ViaService": "sns.*"}}
+	}
+	var parameters, secrets []string
+	for _, w := range n.Webhooks {
+		for _, source := range []string{w.URLFrom, w.SecretFrom} {
+			name := secretParameter(source)
+			if name == "" {
+				continue
+			}
+			parameters = append(parameters, "arn:"+partition.ID+":ssm:"+home+":*:parameter/"+strings.TrimPrefix(name, "/"))
+			if secret, ok := strings.CutPrefix(source, "secretsmanager:"); ok {
+				// The service adds a hyphen and six characters to a secret's name.
+				secrets = append(secrets, "arn:"+partition.ID+":secretsmanager:"+home+":*:secret:"+secret+"-??????")
+			}
+		}
+	}
+	if len(parameters) > 0 {
+		allow("ReadWebhookSecrets", []string{"ssm:GetParameter"}, sorted(parameters)...)
+	}
+	if len(secrets) > 0 {
+		allow("ReadSecretsManager", []string{"secretsmanager:GetSecretValue"}, sorted(secrets)...)
+	}
+	if n.SecurityHub {
+		allow("KeepFindings", []string{"securityhub:BatchImportFindings"}, "arn:"+partition.ID+":securityhub:"+home+":*:product/*/default")
+	}
+	if bus := n.EventBus; bus != "" {
+		if !strings.HasPrefix(bus, "arn:") {
+			bus = "arn:" + partition.ID + ":events:" + home + ":*:event-bus/" + bus
+		}
+		allow("TellEventBus", []string{"events:PutEvents"}, bus)
+	}
+	return out
+}
