@@ -27,6 +27,10 @@ type Job struct {
 	AuditRole string
 	// Actions are the IAM actions that an audit needs where it is called from.
 	Actions []string
+	// Notify says that the job tells people what changed, and NotifyRights what it needs
+	// for that.
+	Notify       bool
+	NotifyRights []Right
 	// Emails are told when the job does not run any more, where AWS runs it.
 	Emails []string
 	// Host is the GitLab that runs the pipeline, e.g. "gitlab.com".
@@ -35,6 +39,16 @@ type Job struct {
 	Image string
 	// Version of orgguard that wrote the files.
 	Version string
+}
+
+// Right is a statement of an IAM policy that allows something.
+type Right struct {
+	Sid       string
+	Actions   []string
+	Resources []string
+	// ViaService is the pattern of the service in whose name keys may be used; "" for
+	// what is about no key.
+	ViaService string
 }
 
 var (

@@ -54,6 +54,57 @@ func TestRendered(t *testing.T) {
 	}
 }
 
+// A job that tells people is another one only in its flag and in its role's rights.
+func TestJobsThatTellPeople(t *testing.T) {
+	j := job()
+	j.Notify = true
+	j.NotifyRights = []Right{
+		{Sid: "TellTopics", Actions: []string{"sns:Publish"}, Resources: []string{"arn:aws:sns:us-east-1:222222222222:a", "arn:aws:sns:us-east-1:222222222222:b"}},
+		{Sid: "EncryptForTopics", Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resources: []string{"arn:aws:kms:us-east-1:222222222222:key/*"}, ViaService: "sns.*"},
+	}
+	for _, target := range Targets {
+		files, err := Render(target.Name, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			before, err := os.ReadFile(filepath.Join("testdata", f.Name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			role := strings.Contains(string(before), "PolicyName: audit")
+			without := strings.NewReplacer(" --notify,", "", " --notify", "").Replace(string(f.Text))
+			if role == (without != string(f.Text)) {
+				t.Errorf("%s: role %v, flag %v", f.Name, role, without != string(f.Text))
+			}
+			if !role {
+				if diff := cmp.Diff(string(before), without); diff != "" {
+					t.Errorf("%s: %s", f.Name, diff)
+				}
+				continue
+			}
+			var doc yaml.Node
+			if err := yaml.Unmarshal(f.Text, &doc); err != nil {
+				t.Errorf("%s: %v", f.Name, err)
+			}
+			const rights = `
+              - Sid: EncryptForTopics
+                Effect: Allow
+                Action:
+                  - kms:Decrypt
+                  - kms:GenerateDataKey
+                Resource:
+                  - "arn:aws:kms:us-east-1:222222222222:key/*"
+                Condition:
+                  StringLike: {"kms:ViaService": "sns.*"}
+`
+			if text := string(f.Text); strings.Count(text, rights) != 1 || strings.Count(text, "- Sid: TellTopics\n") != 1 {
+				t.Errorf("%s: %s", f.Name, text)
+			}
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		target string

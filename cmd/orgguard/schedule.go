@@ -78,6 +78,11 @@ func (s *session) renderSchedule(cfg *spec.Config, o scheduleOptions) ([]rendere
 		// The function looks at its own account with its own role.
 		j.Actions = join(rights.caller, rights.member)
 	}
+	var err error
+	j.Notify = cfg.Notices.Any()
+	if j.NotifyRights, err = notifyRights(cfg, o.target); err != nil {
+		return nil, err
+	}
 	if j.Region == "" {
 		j.Region = s.region
 	}
@@ -91,7 +96,6 @@ func (s *session) renderSchedule(cfg *spec.Config, o scheduleOptions) ([]rendere
 			j.Config = "orgguard.yaml"
 		}
 	}
-	var err error
 	if j.Every, err = schedule.ParseInterval(o.every); err != nil {
 		return nil, err
 	}
