@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 	hubtypes "github.com/aws/aws-sdk-go-v2/service/securityhub/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -467,5 +468,82 @@ func TestRightsAreForWhatIsConfigured(t *testing.T) {
 		`{"Sid":"TellEventBus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws-cn:events:cn-north-1:200000000001:event-bus/audits"]}]`
 	if diff := cmp.Diff(want, string(b)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The state machine of the rendered template, with the rights of its role and no other:
+// people are told by its last step, once, whatever is tried again.
+func TestTheScheduledAuditTellsPeople(t *testing.T) {
+	const account, region = "100000000000", "us-east-1"
+	w, err := sim.New(sim.Generate(5, 3, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2027, 3, 31, 6, 0, 0, 0, time.UTC)
+	w.SetClock(func() time.Time { return now })
+	c := &cloud{t: t, w: w, account: account, region: region}
+	ctx := t.Context()
+	key := must(kms.NewFromConfig(c.admin()).CreateKey(ctx, &kms.CreateKeyInput{}))(t)
+	topics := sns.NewFromConfig(c.admin())
+	must(topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("audits"), Attributes: map[string]string{"KmsMasterKeyId": *key.KeyMetadata.Arn}}))(t)
+	must(topics.Subscribe(ctx, &sns.SubscribeInput{TopicArn: aws.String("arn:aws:sns:us-east-1:" + account + ":audits"), Protocol: aws.String("email"), Endpoint: aws.String("a@example.com")}))(t)
+	w.ConfirmSubscriptions("")
+	const config = bigConfig + "notices: {mail_topic: 'arn:aws:sns:us-east-1:100000000000:audits', security_hub: true, event_bus: default}\n"
+	c.deploy(config)
+	mails := func() (out []sim.Mail) {
+		for _, m := range w.Outbox() {
+			if strings.HasPrefix(m.Subject, "[orgguard]") {
+				out = append(out, m)
+			}
+		}
+		return out
+	}
+	var last []byte
+	run := func(name string) done {
+		t.Helper()
+		now = now.Add(6 * time.Hour)
+		d, err := c.execute(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = []byte(c.events[len(c.events)-1])
+		return d
+	}
+	if run("first"); len(mails()) != 0 {
+		t.Errorf("the first run told %+v", mails())
+	}
+	if run("second"); len(mails()) != 0 {
+		t.Errorf("nothing changed, and it told %+v", mails())
+	}
+	changed := strings.Replace(config, "config-change-alert: false", "config-change-alert: true", 1)
+	must(s3.NewFromConfig(c.admin()).PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: aws.String("orgguard.yaml"), Body: strings.NewReader(changed)}))(t)
+	d := run("third")
+	if got := mails(); len(got) != 1 || !strings.Contains(got[0].Subject, fmt.Sprintf("%d new", d.Changes.New)) || d.Changes.New == 0 ||
+		!strings.Contains(got[0].Message, "orgguard report show --history s3://"+c.bucket+"/orgguard/history --run 3") {
+		t.Errorf("%+v %+v", d, got)
+	}
+	// Lambda tries the last step again.
+	if _, err := c.run(ctx, w.RolePrincipal(account, "orgguard-audit", "x"), last); err != nil {
+		t.Fatal(err)
+	}
+	if got := mails(); len(got) != 1 {
+		t.Errorf("told %d times", len(got))
+	}
+	// Nobody can be told: the step fails, so that somebody hears of it, and the next run
+	// tells it.
+	must(topics.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:" + account + ":audits"), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: aws.String("alias/none")}))(t)
+	only := bigConfig + "notices: {mail_topic: 'arn:aws:sns:us-east-1:100000000000:audits'}\n"
+	must(s3.NewFromConfig(c.admin()).PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: aws.String("orgguard.yaml"), Body: strings.NewReader(strings.Replace(only, "[us-east-1]", "[us-east-1, us-west-2]", 1))}))(t)
+	now = now.Add(6 * time.Hour)
+	var failed *AuditFailed
+	out, err := c.f.withIdentity(w, "arn:aws:iam::"+account+":role/orgguard-audit").handle(ctx, fmt.Appendf(nil, `{"orgguard":"audit","at":%q}`, now.Format(time.RFC3339)))
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "nobody could be told") {
+		t.Errorf("%+v %v", out, err)
+	}
+	must(topics.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:" + account + ":audits"), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: key.KeyMetadata.Arn}))(t)
+	now = now.Add(6 * time.Hour)
+	must(c.f.withIdentity(w, "arn:aws:iam::"+account+":role/orgguard-audit").handle(ctx, fmt.Appendf(nil, `{"orgguard":"audit","at":%q}`, now.Format(time.RFC3339))))(t)
+	if got := mails(); len(got) != 2 || !strings.Contains(got[1].Message, "sums up 2 runs") {
+		t.Errorf("%d mails: %+v", len(got), got[len(got)-1])
 	}
 }

@@ -1,17 +1,23 @@
 package notice
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/orgguard/orgguard/orgs/chat"
 	"github.com/orgguard/orgguard/orgs/finding"
@@ -151,6 +157,53 @@ func TestMessages(t *testing.T) {
 	}
 	if _, err := NewRenderer("de", nil); err == nil {
 		t.Error("there is German")
+	}
+}
+
+func TestTheSchemaIsThatOfTheDocument(t *testing.T) {
+	const file = "../schema/notice-v1.json"
+	schema, err := jsonschema.NewCompiler().Compile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := renderer(t, "en", nil)
+	for _, n := range []Notice{busy(), {Test: true, GeneratedAt: morning}, Of([]reports.Audit{run(2)})} {
+		for _, f := range []func(Notice, string) ([]byte, error){r.Webhook, r.Event} {
+			b, err := f(n, "i")
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(doc); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type object struct{ Properties map[string]any }
+	var published struct {
+		object
+		Defs struct{ Line object } `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &published); err != nil {
+		t.Fatal(err)
+	}
+	for typ, properties := range map[reflect.Type]map[string]any{reflect.TypeFor[Document](): published.Properties, reflect.TypeFor[Line](): published.Defs.Line.Properties} {
+		var keys []string
+		for i := range typ.NumField() {
+			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		if diff := cmp.Diff(keys, slices.Sorted(maps.Keys(properties))); diff != "" {
+			t.Errorf("%s (-type +schema):\n%s", typ, diff)
+		}
 	}
 }
 
