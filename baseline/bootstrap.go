@@ -19,14 +19,20 @@ import (
 // stack, that holds orgguard's own roles.
 const AccessStack = "orgguard-access"
 
-// externalIDParam is the parameter that plans never show.
-const externalIDParam = "ExternalId"
+// externalIDParam is the parameter that plans never show, jobAccountParam the one that
+// says whose scheduled audit may enter the accounts.
+const (
+	externalIDParam = "ExternalId"
+	jobAccountParam = "JobAccount"
+)
 
 // AccessRole is a role that orgguard enters accounts with.
 type AccessRole struct {
 	Name        string
 	Description string
 	Policy      any // the permissions policy, as it is written to JSON
+	// Job says that the scheduled audit enters accounts with it.
+	Job bool
 }
 
 // Access is what `orgguard bootstrap` deploys: roles that every account has, that
@@ -36,29 +42,56 @@ type Access struct {
 	Roles      []AccessRole
 	Trusted    orgs.AccountID // whose principals may assume them
 	ExternalID string         // "" keeps the one that is deployed
+	// JobAccount is the account whose scheduled audit may assume the role that is for
+	// it, although it is not the trusted account; "" for none.
+	JobAccount orgs.AccountID
+}
+
+// jobTrust is what the trust policy says of the scheduled audit: its role and no other
+// principal of its account, which need not be there yet.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+func jobTrust(principal, role, externalID any) map[string]any {
+	return map[string]any{
+		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": principal},
+		"Condition": map[string]any{"StringEquals": map[string]any{"sts:ExternalId": externalID}, "ArnEquals": map[string]any{"aws:PrincipalArn": role}},
+	}
 }
 
 // trustPolicy is a role's trust policy, of one account's principals with one external
 // id. In the template both are parameters: what plans show and diff of a template
 // must not hold the id.
-func trustPolicy(principal, externalID any) map[string]any {
-	return map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+func trustPolicy(principal, externalID any, more ...any) map[string]any {
+	return map[string]any{"Version": "2012-10-17", "Statement": append([]any{map[string]any{
 		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": principal},
 		"Condition": map[string]any{"StringEquals": map[string]any{"sts:ExternalId": externalID}},
-	}}}
+	}}, more...)}
 }
 
-// Trust is the roles' trust policy, with the external id left open.
-func (a Access) Trust(partition orgs.Partition) any {
-	return trustPolicy(fmt.Sprintf("arn:%s:iam::%s:root", partition.ID, a.Trusted), "(the external id)")
+// Trust is a role's trust policy, with the external id left open.
+func (a Access) Trust(partition orgs.Partition, r AccessRole) any {
+	const open = "(the external id)"
+	arn := func(account orgs.AccountID, who string) string {
+		return fmt.Sprintf("arn:%s:iam::%s:%s", partition.ID, account, who)
+	}
+	var more []any
+	if r.Job && a.JobAccount != "" {
+		more = append(more, jobTrust(arn(a.JobAccount, "root"), arn(a.JobAccount, "role/"+JobName), open))
+	}
+	return trustPolicy(arn(a.Trusted, "root"), open, more...)
 }
 
 // Template is the stack's template. JSON is YAML.
 func (a Access) Template() (string, error) {
 	resources := map[string]any{}
+	id, account := map[string]any{"Ref": externalIDParam}, map[string]any{"Ref": jobAccountParam}
+	root, role := map[string]any{"Fn::Sub": "arn:${AWS::Partition}:iam::${" + jobAccountParam + "}:root"}, map[string]any{"Fn::Sub": "arn:${AWS::Partition}:iam::${" + jobAccountParam + "}:role/" + JobName}
 	for _, r := range a.Roles {
+		var more []any
+		if r.Job {
+			more = append(more, map[string]any{"Fn::If": []any{"HasJob", jobTrust(root, role, id), map[string]any{"Ref": "AWS::NoValue"}}})
+		}
 		resources[r.Name] = map[string]any{"Type": "AWS::IAM::Role", "Properties": map[string]any{
-			"RoleName": r.Name, "Description": r.Description, "AssumeRolePolicyDocument": trustPolicy(map[string]any{"Fn::Sub": "arn:${AWS::Partition}:iam::${TrustedAccount}:root"}, map[string]any{"Ref": externalIDParam}),
+			"RoleName": r.Name, "Description": r.Description, "AssumeRolePolicyDocument": trustPolicy(map[string]any{"Fn::Sub": "arn:${AWS::Partition}:iam::${TrustedAccount}:root"}, id, more...),
 			"Policies": []any{map[string]any{"PolicyName": "orgguard", "PolicyDocument": r.Policy}},
 		}}
 	}
@@ -68,8 +101,10 @@ func (a Access) Template() (string, error) {
 		"Parameters": map[string]any{
 			"TrustedAccount": map[string]any{"Type": "String", "Description": "The account that may assume the roles"},
 			externalIDParam:  map[string]any{"Type": "String", "Description": "What AssumeRole has to bring along"},
+			jobAccountParam:  map[string]any{"Type": "String", "Description": "The account whose scheduled audit may assume the role for audits; empty for none", "Default": ""},
 		},
-		"Resources": resources,
+		"Conditions": map[string]any{"HasJob": map[string]any{"Fn::Not": []any{map[string]any{"Fn::Equals": []any{account, ""}}}}},
+		"Resources":  resources,
 	}, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("write the template of %s: %w", AccessStack, err)
@@ -84,12 +119,20 @@ type AccessLook struct {
 }
 
 // ExternalID is the deployed external id; "" when nothing is deployed.
-func (l *AccessLook) ExternalID() string {
-	if id := l.look.Sets[l.unit.ID].Params[externalIDParam]; id != "" {
-		return id
+func (l *AccessLook) ExternalID() string { return l.parameter(externalIDParam) }
+
+// JobAccount is the account whose scheduled audit the deployed roles trust; "" for none.
+func (l *AccessLook) JobAccount() orgs.AccountID { return orgs.AccountID(l.parameter(jobAccountParam)) }
+
+// Trusted is the account that the deployed roles trust; "" when nothing is deployed.
+func (l *AccessLook) Trusted() orgs.AccountID { return orgs.AccountID(l.parameter("TrustedAccount")) }
+
+func (l *AccessLook) parameter(name string) string {
+	if value := l.look.Sets[l.unit.ID].Params[name]; value != "" {
+		return value
 	}
 	for _, o := range l.look.stacks {
-		return o.Value.Params[externalIDParam]
+		return o.Value.Params[name]
 	}
 	return ""
 }
@@ -135,7 +178,7 @@ func (b *Baseline) ProposeAccess(l *AccessLook, a Access, pool *access.Pool) (Pr
 	if l.unit.body, err = a.Template(); err != nil {
 		return Proposal{}, err
 	}
-	l.unit.params = map[string]string{"TrustedAccount": string(a.Trusted), externalIDParam: a.ExternalID}
+	l.unit.params = map[string]string{"TrustedAccount": string(a.Trusted), externalIDParam: a.ExternalID, jobAccountParam: string(a.JobAccount)}
 	at := *b
 	at.waves = waves{of: map[orgs.AccountID]int{}}
 	p := &proposer{Baseline: &at, look: l.look, pool: pool, skipped: map[plan.Skip]bool{}}

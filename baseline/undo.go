@@ -97,6 +97,8 @@ func (b *Baseline) Undo(ctx context.Context, pool *access.Pool, records []journa
 			u.recorder(ctx, r)
 		case r.Change.Kind == replaceKind:
 			u.replaced(ctx, r)
+		case strings.HasPrefix(r.Change.Kind, "job-"):
+			u.job(ctx, r, records)
 		}
 	}
 	return u.Proposal

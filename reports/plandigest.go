@@ -43,6 +43,9 @@ var stageWords = map[plan.Stage]string{
 	plan.Repairs:       "drift that CloudFormation does not see",
 	plan.Rules:         "Config rules, which need the recorders",
 	plan.Guardrail:     "the SCP, last, so that it stands in nobody's way",
+	plan.Package:       "what the function of the scheduled audit runs, and its configuration",
+	plan.Job:           "the scheduled audit",
+	plan.Retirement:    "what is left of it",
 }
 
 func (g stageGroup) title() string {

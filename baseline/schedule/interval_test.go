@@ -4,7 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/robfig/cron/v3"
+
+	"github.com/orgguard/orgguard/orgs/spec"
 )
 
 func TestParseInterval(t *testing.T) {
@@ -15,6 +18,13 @@ func TestParseInterval(t *testing.T) {
 		if err != nil || got.String() != want {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
+	}
+	names := make([]string, len(Intervals))
+	for i, v := range Intervals {
+		names[i] = v.String()
+	}
+	if diff := cmp.Diff(spec.Intervals, names); diff != "" {
+		t.Errorf("the configuration takes others (-configuration +engines):\n%s", diff)
 	}
 	for _, text := range []string{"", "0", "0s", "0d", "5m", "7h", "90m", "-6h", "d", "xd", "2d", "999d", "6", "6h ", "1e3d", "every day"} {
 		if got, err := ParseInterval(text); err == nil {

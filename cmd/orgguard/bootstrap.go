@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -25,6 +26,7 @@ const (
 type bootstrapOptions struct {
 	format     reports.Format
 	yes, show  bool
+	schedule   bool // the scheduled audit may enter
 	externalID string
 }
 
@@ -36,6 +38,7 @@ func newBootstrapCommand(s streams) *cli.Command {
 			formatFlag(reports.PlanFormats()),
 			&cli.BoolFlag{Name: "show", Usage: "print the roles' trust and permissions policies, and do nothing"},
 			&cli.StringFlag{Name: "external-id", Usage: "what AssumeRole has to bring along, as `ID` (the configuration's, else the deployed one, else a new one)"},
+			&cli.BoolFlag{Name: "for-schedule", Usage: "let the scheduled audit of the security account enter with " + auditRole + " (once said, it stays so)"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
 		},
 		Action: func(c *cli.Context) error {
@@ -43,7 +46,7 @@ func newBootstrapCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			o := bootstrapOptions{yes: c.Bool("yes"), show: c.Bool("show"), externalID: c.String("external-id")}
+			o := bootstrapOptions{yes: c.Bool("yes"), show: c.Bool("show"), schedule: c.Bool("for-schedule"), externalID: c.String("external-id")}
 			if o.format, err = parsePlanFormat(c.String("format")); err != nil {
 				return err
 			}
@@ -67,7 +70,7 @@ func (s *session) accessRoles() baseline.Access {
 		}
 	}
 	return baseline.Access{Trusted: s.pool.Caller().Account, Roles: []baseline.AccessRole{
-		{Name: auditRole, Description: "orgguard: audit, plan, doctor and init; reads only", Policy: look.memberPolicy(s.cfg, s.org.Partition)},
+		{Name: auditRole, Description: "orgguard: audit, plan, doctor and init; reads only", Policy: look.memberPolicy(s.cfg, s.org.Partition), Job: true},
 		{Name: rolloutRole, Description: "orgguard: rollout", Policy: all.memberPolicy(s.cfg, s.org.Partition)},
 	}}
 }
@@ -87,6 +90,9 @@ func externalID(given, configured, deployed string) string {
 // runBootstrap shows the plan, carries it out and verifies it.
 func runBootstrap(ctx context.Context, s *session, o bootstrapOptions) error {
 	roles := s.accessRoles()
+	if o.schedule {
+		roles.JobAccount = s.base.Security
+	}
 	if o.show {
 		return s.showRoles(roles)
 	}
@@ -98,6 +104,7 @@ func runBootstrap(ctx context.Context, s *session, o bootstrapOptions) error {
 		return err
 	}
 	roles.ExternalID = externalID(o.externalID, s.cfg.Organization.ExternalID, look.ExternalID())
+	roles.JobAccount = cmp.Or(roles.JobAccount, look.JobAccount())
 	proposal, err := s.base.ProposeAccess(look, roles, s.pool)
 	if err != nil {
 		return err
@@ -135,7 +142,7 @@ func (s *session) showRoles(roles baseline.Access) error {
 	}
 	out := map[string]shown{}
 	for _, r := range roles.Roles {
-		out[r.Name] = shown{roles.Trust(s.org.Partition), r.Policy}
+		out[r.Name] = shown{roles.Trust(s.org.Partition, r), r.Policy}
 	}
 	b, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {

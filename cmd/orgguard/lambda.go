@@ -199,9 +199,9 @@ type function struct {
 // stateVariable names the place for the history and for the parts of audits.
 const stateVariable = "ORGGUARD_STATE"
 
-// newFunction reads the function's settings from its environment, as the flags do.
-func newFunction(ctx context.Context, getenv func(string) string, st streams) (*function, error) {
-	f := &function{streams: st, state: strings.TrimSuffix(getenv(stateVariable), "/"), margin: 20 * time.Second}
+// newFunction reads the function's settings from its environment.
+func newFunction(g globals, getenv func(string) string, st streams) (*function, error) {
+	f := &function{globals: g, streams: st, state: strings.TrimSuffix(getenv(stateVariable), "/"), margin: 20 * time.Second}
 	place, err := bucket.ParseURL(f.state)
 	if err != nil {
 		return nil, &BadConfiguration{fmt.Sprintf("%s: %v", stateVariable, err)}
@@ -212,21 +212,30 @@ func newFunction(ctx context.Context, getenv func(string) string, st streams) (*
 	if f.keep, err = history.ParseKeep(getenv("ORGGUARD_KEEP")); err != nil {
 		return nil, &BadConfiguration{fmt.Sprintf("ORGGUARD_KEEP: %v", err)}
 	}
+	return f, nil
+}
+
+// globalsOfEnvironment are the global flags as the environment of the process sets them.
+func globalsOfEnvironment(ctx context.Context) (g globals, err error) {
 	app := &cli.App{Flags: globalFlags(), Writer: io.Discard, ErrWriter: io.Discard, ExitErrHandler: func(*cli.Context, error) {}, Action: func(c *cli.Context) (err error) {
-		f.globals, err = readGlobals(c)
+		g, err = readGlobals(c)
 		return err
 	}}
 	if err := app.RunContext(ctx, []string{"orgguard"}); err != nil {
-		return nil, &BadConfiguration{err.Error()}
+		return g, &BadConfiguration{err.Error()}
 	}
-	return f, nil
+	return g, nil
 }
 
 // serveLambda answers the runtime API's events until the environment is shut down. A
 // function that is set up badly says so to whoever invokes it.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 func serveLambda(ctx context.Context) {
-	f, err := newFunction(ctx, os.Getenv, streams{in: strings.NewReader(""), out: io.Discard, err: os.Stderr})
+	var f *function
+	g, err := globalsOfEnvironment(ctx)
+	if err == nil {
+		f, err = newFunction(g, os.Getenv, streams{in: strings.NewReader(""), out: io.Discard, err: os.Stderr})
+	}
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (done, error) {
 		if err != nil {
 			return done{}, err

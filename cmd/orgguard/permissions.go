@@ -80,6 +80,36 @@ var (
 		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
 		"states:CreateStateMachine", "states:DeleteStateMachine", "states:TagResource", "states:UpdateStateMachine",
 	}
+	// lookJob and writeJob are for the scheduled audit: its stack, with rollbacks and
+	// updates, and what is in its bucket.
+	lookJob  = []string{"cloudformation:DescribeStacks", "cloudformation:GetTemplate", "s3:GetBucketTagging"}
+	writeJob = []string{
+		"cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource",
+		"iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:GetRole", "iam:PassRole", "iam:PutRolePolicy", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+		"lambda:CreateFunction", "lambda:DeleteFunction", "lambda:DeleteFunctionConcurrency", "lambda:DeleteFunctionEventInvokeConfig", "lambda:GetFunction",
+		"lambda:GetFunctionEventInvokeConfig", "lambda:PutFunctionConcurrency", "lambda:PutFunctionEventInvokeConfig", "lambda:TagResource", "lambda:UntagResource",
+		"lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
+		"logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DescribeLogGroups", "logs:PutRetentionPolicy", "logs:TagResource",
+		"s3:CreateBucket", "s3:GetObject", "s3:ListBucket", "s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
+		"s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration", "s3:PutObject",
+		"scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule",
+		"sns:CreateTopic", "sns:DeleteTopic", "sns:GetTopicAttributes", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource", "sns:Unsubscribe",
+		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
+		"states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine", "states:TagResource", "states:UpdateStateMachine",
+	}
+	// delegate is for the security account, from where the scheduled audit asks.
+	delegate = []string{
+		"cloudformation:ActivateOrganizationsAccess", "cloudformation:DescribeOrganizationsAccess", "iam:CreateServiceLinkedRole", "organizations:EnableAWSServiceAccess",
+		"organizations:ListDelegatedServicesForAccount", "organizations:RegisterDelegatedAdministrator",
+	}
+	// removeJob is for schedule remove, --delete-history included.
+	removeJob = []string{
+		"cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudwatch:DeleteAlarms", "iam:DeleteRole", "iam:DeleteRolePolicy",
+		"lambda:DeleteFunction", "lambda:DeleteFunctionEventInvokeConfig", "logs:DeleteLogGroup", "s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions",
+		"scheduler:DeleteSchedule", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Unsubscribe", "sqs:DeleteQueue", "states:DeleteStateMachine",
+	}
+	// undoJob is for undo of the two.
+	undoJob = []string{"organizations:DeregisterDelegatedAdministrator", "organizations:ListDelegatedServicesForAccount", "s3:DeleteObject", "s3:GetObjectVersion"}
 	// takeAway is for undo and teardown.
 	takeAway = []string{"cloudformation:DeleteStackSet", "config:StopConfigurationRecorder"}
 	// deleteHistory is for --delete-history.
@@ -182,14 +212,22 @@ var grants = map[string]grant{
 	"undo": {
 		baseline: true,
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
-			writeStacks, writeResources, writeOrganization, writeLock, takeAway),
-		member: join(readBaseline, readStacks, writeStacks, writeResources, []string{"config:StopConfigurationRecorder"}),
+			writeStacks, writeResources, writeOrganization, writeLock, takeAway, lookJob, writeJob, undoJob),
+		member: join(readBaseline, readStacks, writeStacks, writeResources, []string{"config:StopConfigurationRecorder"}, lookJob, writeJob, undoJob),
 	},
 	"teardown": {
 		baseline: true,
 		caller: join(readOrganization, readSCP, readStackSets, readBaseline, readStacks, []string{"cloudformation:DescribeOrganizationsAccess"},
 			writeStacks, writeResources, writeOrganization, writeLock, takeAway, deleteHistory),
 		member: join(readBaseline, readStacks, writeStacks, writeResources, deleteHistory),
+	},
+	"schedule install": {
+		caller: join(readOrganization, readStackSets, readStacks, delegate, writeLock, lookJob, writeStacks, writeJob),
+		member: join(lookJob, writeStacks, writeJob),
+	},
+	"schedule remove": {
+		caller: join(readOrganization, writeLock, lookJob, removeJob),
+		member: join(lookJob, removeJob),
 	},
 	"scp preview": {caller: join(readOrganization, readSCP, checkSCP), member: readUse},
 	// DeletePolicy takes back a policy that was made for a run that is undone, or
@@ -310,7 +348,7 @@ func (g grant) memberPolicy(cfg *spec.Config, partition orgs.Partition) policyDo
 }
 
 // journals are the commands whose runs have a journal.
-var journals = map[string]bool{"rollout": true, "undo": true, "teardown": true, "scp apply": true, "scp remove": true}
+var journals = map[string]bool{"rollout": true, "undo": true, "teardown": true, "scp apply": true, "scp remove": true, "schedule install": true, "schedule remove": true}
 
 // readCommands are the commands that change nothing in AWS.
 var readCommands = map[string]bool{"audit": true, "plan": true, "doctor": true, "init": true}
@@ -322,6 +360,8 @@ var scopes = map[string][]string{
 	"cloudformation": {"cloudformation:*:*:stack/orgguard-*", "cloudformation:*:*:stack/StackSet-orgguard-*"},
 	"events":         {"events:*:*:event-bus/orgguard-*", "events:*:*:rule/orgguard-*", "events:*:*:rule/*/orgguard-*"},
 	"iam":            {"iam::*:role/orgguard-*"},
+	"lambda":         {"lambda:*:*:function:orgguard-*"},
+	"scheduler":      {"scheduler:*:*:schedule/default/orgguard-*"},
 	"s3":             {"s3:::orgguard-*"},
 	"sns":            {"sns:*:*:orgguard-*"},
 	"sqs":            {"sqs:*:*:orgguard-*"},
@@ -331,7 +371,7 @@ var scopes = map[string][]string{
 // unscoped are actions that IAM evaluates without a resource.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
 var unscoped = []string{
-	"events:PutPermission", "events:RemovePermission", "iam:CreateServiceLinkedRole",
+	"events:PutPermission", "events:RemovePermission", "iam:CreateServiceLinkedRole", "sns:Unsubscribe",
 	// Settings of the account itself.
 	"iam:DeleteAccountPasswordPolicy", "iam:UpdateAccountPasswordPolicy", "s3:PutAccountPublicAccessBlock",
 }
@@ -339,7 +379,7 @@ var unscoped = []string{
 // scopeOf is the scope of an action; "" for what is allowed on everything.
 func scopeOf(action string) string {
 	service, verb, _ := strings.Cut(action, ":")
-	if action == "s3:GetObject" {
+	if action == "s3:GetObject" || action == "s3:GetObjectVersion" {
 		return service // what is in a bucket is no setting of it
 	}
 	for _, reading := range []string{"Get", "List", "Describe", "Simulate", "Select", "Lookup", "BatchGet"} {

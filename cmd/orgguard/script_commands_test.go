@@ -30,14 +30,16 @@ import (
 
 // scriptCommands are what scripts can do besides testscript's own commands.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits":    cmdExits,
-	"normal":   cmdNormal,
-	"harmless": cmdHarmless,
-	"document": cmdDocument,
-	"sandbox":  cmdSandbox,
-	"longest":  cmdLongest,
-	"lastrun":  cmdLastRun,
-	"bucket":   cmdBucket,
+	"exits": cmdExits,
+
+	"executable": cmdExecutable,
+	"normal":     cmdNormal,
+	"harmless":   cmdHarmless,
+	"document":   cmdDocument,
+	"sandbox":    cmdSandbox,
+	"longest":    cmdLongest,
+	"lastrun":    cmdLastRun,
+	"bucket":     cmdBucket,
 }
 
 // cmdExits runs a program and holds it to its exit code: exits 3 orgguard audit.
@@ -284,4 +286,12 @@ func cmdBucket(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(err)
 	ts.Check(w.Close())
+}
+
+// cmdExecutable writes an executable for a function: executable FILE TEXT.
+func cmdExecutable(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: executable FILE TEXT")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), executable(args[1]), 0o755)) //nolint:gosec // an executable
 }

@@ -149,15 +149,20 @@ func (s *session) close() error {
 	return s.world.Close()
 }
 
+// configFile is where the configuration is.
+func (s *session) configFile() string {
+	if s.sandbox && !s.configGiven {
+		if f := sandboxConfig(s.sandboxFile); exists(f) {
+			return f
+		}
+	}
+	return s.config
+}
+
 // loadConfig reads the configuration file, or takes the defaults where there is
 // none and none was asked for.
 func (s *session) loadConfig(ctx context.Context) (*spec.Config, error) {
-	file := s.config
-	if s.sandbox && !s.configGiven {
-		if f := sandboxConfig(s.sandboxFile); exists(f) {
-			file = f
-		}
-	}
+	file := s.configFile()
 	known := baseline.Known()
 	known.Elsewhere = []string{protect.Control}
 	known.Template = notice.CheckTemplate
@@ -207,6 +212,7 @@ func (s *session) awsConfig(ctx context.Context) (aws.Config, error) {
 		if err != nil {
 			return aws.Config{}, err
 		}
+		w.SetProgram(s.simulatedFunction)
 		s.world = w
 	}
 	return s.world.ManagementConfig(region), nil

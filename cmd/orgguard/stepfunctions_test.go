@@ -109,7 +109,7 @@ func (c *cloud) deploy(config string) {
 	if _, err := s3.NewFromConfig(c.admin()).PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: aws.String("orgguard.yaml"), Body: strings.NewReader(config)}); err != nil {
 		t.Fatal(err)
 	}
-	c.f, err = newFunction(ctx, func(name string) string {
+	c.f, err = newFunction(globals{concurrency: 256}, func(name string) string {
 		return map[string]string{stateVariable: "s3://" + c.bucket + "/orgguard", "ORGGUARD_KEEP": "400d"}[name]
 	}, s.streams)
 	if err != nil {

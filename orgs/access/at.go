@@ -16,9 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -102,3 +104,9 @@ func (a At) S3Control(o *s3control.Options) { o.Region, o.Credentials = a.Region
 
 // GuardDuty makes a call of GuardDuty from here.
 func (a At) GuardDuty(o *guardduty.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// Lambda makes a call of AWS Lambda from here.
+func (a At) Lambda(o *lambda.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
+// Scheduler makes a call of EventBridge Scheduler from here.
+func (a At) Scheduler(o *scheduler.Options) { o.Region, o.Credentials = a.Region, a.creds }

@@ -115,7 +115,7 @@ var servicePrefixes = map[string]string{
 	"Config Service": "config", "EventBridge": "events", "SNS": "sns", "SQS": "sqs", "S3": "s3", "IAM": "iam",
 	"KMS": "kms", "SFN": "states", "CloudTrail": "cloudtrail", "AccessAnalyzer": "access-analyzer",
 	"GuardDuty": "guardduty", "CloudWatch": "cloudwatch", "CloudWatch Logs": "logs", "chatbot": "chatbot",
-	"ControlTower": "controltower", "SSM": "ssm",
+	"ControlTower": "controltower", "SSM": "ssm", "Lambda": "lambda", "Scheduler": "scheduler",
 	"EC2": "ec2", "S3 Control": "s3-control", // see actionNames
 }
 
@@ -141,6 +141,7 @@ var actionNames = map[string]string{
 	"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 	"s3-control:GetPublicAccessBlock":  "s3:GetAccountPublicAccessBlock", "s3-control:PutPublicAccessBlock": "s3:PutAccountPublicAccessBlock",
 	"s3-control:DeletePublicAccessBlock": "s3:PutAccountPublicAccessBlock",
+	"lambda:Invoke":                      "lambda:InvokeFunction",
 	"access-analyzer:GetFindingV2":       "access-analyzer:GetFinding", "access-analyzer:ListFindingsV2": "access-analyzer:ListFindings",
 }
 

@@ -235,7 +235,7 @@ var noAction = []string{
 	"cloudtrail:ListInsightsMetricData", "cloudwatch:*DatasetKmsKey", "cloudwatch:*ResourceMetricsConfiguration", "cloudwatch:DescribeAlarmContributors",
 	"cloudwatch:UpdateOTelEnrichment", "logs:GetLogObject", "ec2:*CapacityReservationDateChangeQuote*", "ec2:*ClientVpnEndpointAuthorizationPolicy",
 	"ec2:*TransitGatewayAttachmentNatConfiguration", "ec2:GetCapacityManagerSupportabilityScores", "ec2:GetImageFindings", "iam:AcquireRole", "iam:UpdateDelegationRequest", "kms:Decapsulate", "kms:Encapsulate", "kms:ReEncrypt",
-	"s3:*Accelerate*", "s3:*Analytics*", "s3:*Cors", "s3:*IntelligentTiering*", "s3:*Inventory*", "s3:*Metadata*", "s3:*Metrics*", "s3:*Multipart*",
+	"lambda:GetLayerVersionByArn", "lambda:InvokeWithResponseStream", "s3:*Accelerate*", "s3:*Analytics*", "s3:*Cors", "s3:*IntelligentTiering*", "s3:*Inventory*", "s3:*Metadata*", "s3:*Metrics*", "s3:*Multipart*",
 	"s3:*Part*", "s3:CopyObject", "s3:CreateSession", "s3:ListDirectoryBuckets", "s3:RenameObject", "s3:SelectObjectContent", "s3:WriteGetObjectResponse",
 }
 

@@ -25,9 +25,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -90,6 +92,8 @@ type Pool struct {
 	CloudWatch     *cloudwatch.Client
 	Logs           *cloudwatchlogs.Client
 	GuardDuty      *guardduty.Client
+	Lambda         *lambda.Client
+	Scheduler      *scheduler.Client
 
 	opts   Options
 	base   aws.Config
@@ -173,6 +177,8 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.CloudWatch = cloudwatch.NewFromConfig(cfg)
 	p.Logs = cloudwatchlogs.NewFromConfig(cfg)
 	p.GuardDuty = guardduty.NewFromConfig(cfg)
+	p.Lambda = lambda.NewFromConfig(cfg)
+	p.Scheduler = scheduler.NewFromConfig(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

@@ -37,6 +37,9 @@ const (
 	Repairs                        // drift that CloudFormation does not see
 	Guardrail                      // the SCP
 	Rules                          // what needs a recorder that records; comes before the guardrail, and has its number because saved plans hold the others
+	Package                        // of the scheduled audit: what its function runs
+	Job                            // the scheduled audit
+	Retirement                     // what is left when all else is gone
 )
 
 var stageNames = map[Stage]string{
@@ -47,6 +50,9 @@ var stageNames = map[Stage]string{
 	Repairs:       "repairs",
 	Rules:         "rules",
 	Guardrail:     "guardrail",
+	Package:       "package",
+	Job:           "job",
+	Retirement:    "retirement",
 }
 
 func (s Stage) String() string { return stageNames[s] }

@@ -57,6 +57,9 @@ var resourceTypes = map[string]resourceType{
 	"AWS::IAM::ServiceLinkedRole":              cfnServiceLinkedRole,
 	"AWS::KMS::Alias":                          cfnKeyAlias,
 	"AWS::KMS::Key":                            cfnKey,
+	"AWS::Lambda::EventInvokeConfig":           cfnInvokeConfig,
+	"AWS::Lambda::Function":                    cfnFunction,
+	"AWS::Lambda::Permission":                  cfnPermission,
 	"AWS::Logs::LogGroup":                      cfnLogGroup,
 	"AWS::Logs::MetricFilter":                  cfnMetricFilter,
 	"AWS::S3::Bucket":                          cfnBucket,
@@ -66,6 +69,7 @@ var resourceTypes = map[string]resourceType{
 	"AWS::SNS::TopicPolicy":                    cfnTopicPolicy,
 	"AWS::SQS::Queue":                          cfnQueue,
 	"AWS::SQS::QueuePolicy":                    cfnQueuePolicy,
+	"AWS::Scheduler::Schedule":                 cfnSchedule,
 	"AWS::StepFunctions::StateMachine":         cfnStateMachine,
 }
 

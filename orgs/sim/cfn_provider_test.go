@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -34,6 +36,7 @@ func TestEveryResourceType(t *testing.T) {
 	target := []string{unit(t, w, "Network")}
 	const account = "400000000001"
 	admin := cfnAdmin(w, account)
+	packages(t, w, account, "code/first.zip", "code/second.zip")
 	check := func(t *testing.T, id string) {
 		t.Helper()
 		s := deployed(ctx, t, w, account)
@@ -125,6 +128,21 @@ func TestEveryResourceType(t *testing.T) {
 	roles, err := iam.NewFromConfig(cfg).ListRoles(ctx, &iam.ListRolesInput{PathPrefix: aws.String("/guard/")})
 	if err != nil || len(roles.Roles) != 0 {
 		t.Errorf("roles left: %v, %v", roles, err)
+	}
+}
+
+// packages puts packages for functions into a bucket of an account.
+func packages(t *testing.T, w *World, account string, keys ...string) {
+	t.Helper()
+	c, name := s3.NewFromConfig(w.Config(cfnRegion, w.RolePrincipal(account, "Admin", "test"))), aws.String("packages-of-guard")
+	in := &s3.CreateBucketInput{Bucket: name, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: cfnRegion}}
+	if _, err := c.CreateBucket(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: name, Key: &key, Body: strings.NewReader(key)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -34,8 +34,12 @@ type point struct {
 	Value float64   `json:"value"`
 }
 
-// metricHours is how long points are kept: no alarm looks at older ones.
-const metricHours = 3
+// metricHours is how long points are kept: no alarm looks at older ones. Those of
+// services are few, and alarms look back a week for what did not happen.
+const (
+	metricHours        = 3
+	serviceMetricHours = 7 * 24
+)
 
 type alarm struct {
 	Settings types.MetricAlarm           `json:"settings"` // as DescribeAlarms gives them
@@ -305,7 +309,11 @@ func (w *World) measure(account, region, namespace, name string, dimensions map[
 		m = &metric{Namespace: namespace, Name: name, Dimensions: dimensions}
 		s.Metrics[key] = m
 	}
-	m.Points = slices.DeleteFunc(m.Points, func(p point) bool { return now.Sub(p.Time) > metricHours*time.Hour })
+	keep := metricHours * time.Hour
+	if strings.HasPrefix(namespace, "AWS/") {
+		keep = serviceMetricHours * time.Hour
+	}
+	m.Points = slices.DeleteFunc(m.Points, func(p point) bool { return now.Sub(p.Time) > keep })
 	m.Points = append(m.Points, point{now, value})
 	for _, alarm := range sortedKeys(s.Alarms) {
 		w.evaluateAlarm(account, region, s, s.Alarms[alarm], now)
@@ -323,9 +331,15 @@ func (w *World) evaluateAlarm(account, region string, s *watchState, a *alarm, n
 	window := a.period() * time.Duration(max(1, aws.ToInt32(a.Settings.EvaluationPeriods)))
 	values := map[string][]float64{}
 	attributes := map[string]map[string]string{}
+	if len(a.Settings.Metrics) == 0 {
+		attributes[""] = nil // the one metric, with points or without
+	}
+	if v, ok := w.depth(account, region, a.Settings); ok {
+		values[""] = []float64{v}
+	}
 	for _, key := range sortedKeys(s.Metrics) {
 		group, attrs, ok := q.reads(s.Metrics[key])
-		if !ok {
+		if !ok || len(a.Settings.Metrics) == 0 && !sameDimensions(a.Settings.Dimensions, s.Metrics[key].Dimensions) {
 			continue
 		}
 		attributes[group] = attrs
@@ -348,6 +362,9 @@ func (w *World) evaluateAlarm(account, region string, s *watchState, a *alarm, n
 		}
 		v := q.statistics(values[group])
 		breach := len(values[group]) > 0 && compares(a.Settings.ComparisonOperator, v, aws.ToFloat64(a.Settings.Threshold))
+		if len(values[group]) == 0 {
+			breach = aws.ToString(a.Settings.TreatMissingData) == "breaching"
+		}
 		if breach {
 			inAlarm++
 		}
@@ -365,7 +382,7 @@ func (w *World) evaluateAlarm(account, region string, s *watchState, a *alarm, n
 	switch {
 	case inAlarm > 0:
 		state = types.StateValueAlarm
-	case len(attributes) == 0 && a.Settings.StateValue == types.StateValueInsufficientData && aws.ToString(a.Settings.TreatMissingData) != "notBreaching":
+	case len(values) == 0 && a.Settings.StateValue == types.StateValueInsufficientData && aws.ToString(a.Settings.TreatMissingData) != "notBreaching":
 		state = types.StateValueInsufficientData
 	}
 	if state == a.Settings.StateValue {
@@ -374,6 +391,25 @@ func (w *World) evaluateAlarm(account, region string, s *watchState, a *alarm, n
 	a.Settings.StateValue, a.Settings.StateUpdatedTimestamp = state, aws.Time(now)
 	a.Settings.StateReason = aws.String(fmt.Sprintf("%d out of %d time series evaluated to ALARM", inAlarm, len(attributes)))
 	w.tellAlarm(account, region, a, nil, before, now)
+}
+
+// sameDimensions says whether a metric is the one that an alarm names: all of its
+// dimensions count.
+func sameDimensions(want []types.Dimension, have map[string]string) bool {
+	return len(want) == len(have) && !slices.ContainsFunc(want, func(d types.Dimension) bool { return have[aws.ToString(d.Name)] != aws.ToString(d.Value) })
+}
+
+// depth is how many messages are in the queue that an alarm watches. Queues keep no
+// points: what counts is what is in them.
+func (w *World) depth(account, region string, s types.MetricAlarm) (float64, bool) {
+	if aws.ToString(s.Namespace) != "AWS/SQS" || aws.ToString(s.MetricName) != "ApproximateNumberOfMessagesVisible" || len(s.Dimensions) != 1 {
+		return 0, false
+	}
+	q := w.region(account, region).SQS.Queues[aws.ToString(s.Dimensions[0].Value)]
+	if q == nil {
+		return 0, false
+	}
+	return float64(len(q.Messages)), true
 }
 
 // tellAlarm is an event of CloudWatch: of a contributor, or, where that is nil, of the

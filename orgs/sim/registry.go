@@ -79,6 +79,8 @@ var services = map[string]service{
 	"CloudWatch Logs": {prefix: "logs", ops: logsOps},
 	"GuardDuty":       {prefix: "guardduty", ops: guarddutyOps},
 	"SecurityHub":     {prefix: "securityhub", ops: hubFindingOps},
+	"Lambda":          {prefix: "lambda", ops: lambdaOps},
+	"Scheduler":       {prefix: "scheduler", ops: schedulerOps},
 }
 
 // apiError is an error with an AWS error code, as the SDK would have decoded it.

@@ -3,6 +3,8 @@ package sim
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"maps"
 	"slices"
@@ -23,10 +25,40 @@ type objectState struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Version  string            `json:"version,omitempty"` // "": the null version
 	Deleted  bool              `json:"deleted,omitempty"` // a delete marker
+	// Large is what is kept of a body that is larger than keptObject.
+	Large *largeBody `json:"large,omitempty"`
 }
 
-// maxObject bounds an object: the world is a file.
-const maxObject = 8 << 20
+// largeBody is what is known of a body that is not kept.
+type largeBody struct {
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"` // in hexadecimal
+}
+
+// keptObject bounds the bodies that are kept: the world is a file. Larger ones, such as
+// the packages of functions, can be written, and be used by services that ask for no
+// more than which one it is; they cannot be read back.
+const (
+	keptObject = 8 << 20
+	maxObject  = 256 << 20
+)
+
+// size of the body in bytes.
+func (o *objectState) size() int64 {
+	if o.Large != nil {
+		return o.Large.Size
+	}
+	return int64(len(o.Body))
+}
+
+// sum is the SHA-256 of the body, in hexadecimal.
+func (o *objectState) sum() string {
+	if o.Large != nil {
+		return o.Large.SHA256
+	}
+	sum := sha256.Sum256(o.Body)
+	return hex.EncodeToString(sum[:])
+}
 
 // onObject makes an operation on an object.
 func onObject[I any](o operation, action string, object func(*I) (bucket, key *string)) operation {
@@ -70,6 +102,10 @@ func putObject(c *call, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 		return nil, err
 	}
 	o := &objectState{Body: body, Type: orDefault(in.ContentType, "application/octet-stream"), ETag: `"` + *md5Hex(string(body)) + `"`, Modified: c.now, Metadata: maps.Clone(in.Metadata)}
+	if len(body) > keptObject {
+		o.Large = &largeBody{int64(len(body)), o.sum()}
+		o.Body = nil
+	}
 	b.put(c, key, o)
 	c.w.dirty()
 	return &s3.PutObjectOutput{ETag: aws.String(o.ETag), VersionId: b.versionID(o), ServerSideEncryption: b.algorithm()}, nil
@@ -152,9 +188,12 @@ func getObject(c *call, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
 	if err := unmodified(o, in.IfMatch, in.IfNoneMatch); err != nil {
 		return nil, err
 	}
+	if o.Large != nil {
+		return nil, apiError("NotImplemented", "The sandbox does not keep the %d bytes of this object.", o.size())
+	}
 	return &s3.GetObjectOutput{
 		VersionId: b.versionID(o),
-		Body:      io.NopCloser(bytes.NewReader(bytes.Clone(o.Body))), ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type),
+		Body:      io.NopCloser(bytes.NewReader(bytes.Clone(o.Body))), ContentLength: aws.Int64(o.size()), ContentType: aws.String(o.Type),
 		ETag: aws.String(o.ETag), LastModified: aws.Time(o.Modified), Metadata: maps.Clone(o.Metadata), ServerSideEncryption: b.algorithm(),
 	}, nil
 }
@@ -172,7 +211,7 @@ func headObject(c *call, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
 	}
 	return &s3.HeadObjectOutput{
 		VersionId:     b.versionID(o),
-		ContentLength: aws.Int64(int64(len(o.Body))), ContentType: aws.String(o.Type), ETag: aws.String(o.ETag),
+		ContentLength: aws.Int64(o.size()), ContentType: aws.String(o.Type), ETag: aws.String(o.ETag),
 		LastModified: aws.Time(o.Modified), Metadata: maps.Clone(o.Metadata), ServerSideEncryption: b.algorithm(),
 	}, nil
 }
@@ -251,7 +290,7 @@ func listObjects(c *call, in *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, e
 			continue
 		}
 		out.Contents = append(out.Contents, types.Object{
-			Key: aws.String(key), ETag: aws.String(o.ETag), Size: aws.Int64(int64(len(o.Body))), LastModified: aws.Time(o.Modified), StorageClass: types.ObjectStorageClassStandard,
+			Key: aws.String(key), ETag: aws.String(o.ETag), Size: aws.Int64(o.size()), LastModified: aws.Time(o.Modified), StorageClass: types.ObjectStorageClassStandard,
 		})
 	}
 	return out, nil

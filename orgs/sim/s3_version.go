@@ -199,7 +199,7 @@ func listVersions(c *call, in *s3.ListObjectVersionsInput) (*s3.ListObjectVersio
 		} else {
 			out.Versions = append(out.Versions, types.ObjectVersion{
 				Key: aws.String(e.key), VersionId: nullable(e.Version), IsLatest: aws.Bool(e.latest), LastModified: aws.Time(e.Modified),
-				ETag: aws.String(e.ETag), Size: aws.Int64(int64(len(e.Body))), StorageClass: types.ObjectVersionStorageClassStandard,
+				ETag: aws.String(e.ETag), Size: aws.Int64(e.size()), StorageClass: types.ObjectVersionStorageClassStandard,
 			})
 		}
 		if i == limit-1 && len(entries) > limit {

@@ -68,6 +68,8 @@ type regionState struct {
 	Analyzers []*analyzerState `json:"analyzers,omitempty"`
 	// HubFindings are those that were imported into Security Hub, by product and id.
 	HubFindings map[string]hubFinding `json:"hub_findings,omitempty"`
+	Lambda      lambdaState           `json:"lambda,omitzero"`
+	Scheduler   schedulerState        `json:"scheduler,omitzero"`
 }
 
 // Mail is one message that reached an endpoint of a topic.

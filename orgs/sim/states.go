@@ -227,11 +227,14 @@ func execute(c *call, m *stateMachine, name, arn, input string) (*stateExecution
 	}
 	e := &stateExecution{Name: name, Input: input, Started: c.now, Stopped: c.now, Status: types.ExecutionStatusSucceeded}
 	output, failure := c.run(m, name, arn, input)
+	metric := "ExecutionsSucceeded"
 	if failure != nil {
 		e.Status, e.Error, e.Cause = types.ExecutionStatusFailed, failure.name, failure.cause
+		metric = "ExecutionsFailed"
 	} else {
 		e.Output = output
 	}
+	c.w.measure(c.caller.Account, c.region, "AWS/States", metric, map[string]string{"StateMachineArn": c.arn("states", "stateMachine:"+m.Name)}, 1, c.w.now())
 	return e, nil
 }
 

@@ -22,6 +22,7 @@ type World struct {
 	evaluators map[string]*scp.Evaluator // by account id; dropped when the organization changes
 	identity   map[string]*scp.Evaluator // by identity-policy digest
 	functions  map[string]Function       // by ARN; never saved
+	program    Program                   // what functions run that CloudFormation made; never saved
 	faults     Faults
 	timing     Timing
 	now        func() time.Time

@@ -67,6 +67,7 @@ func Default() *Config {
 		Journal:      Journal{Prefix: "orgguard/journal/"},
 		Audit:        Audit{Grace: 4 * time.Hour},
 		Notices:      Notices{Language: "en", PerHour: 6},
+		Schedule:     Schedule{Every: "6h", Engine: "auto"},
 	}
 }
 

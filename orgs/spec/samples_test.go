@@ -126,7 +126,7 @@ var samples = []sample{
 	// Keys and types.
 	{name: "unknown keys", text: "region: [us-east-1]\nalerts: {modes: local}\n7: x", want: `2:1: unknown key "region"; did you mean "regions", "home_region" or "version"?
 3:10: unknown key "modes"; did you mean "mode"? (good: mode, email, slack, teams)
-4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal, notices)`},
+4:1: unknown key "7" (good: version, organization, regions, home_region, security_account, alerts, baseline, overrides, scp, rollout, audit, journal, notices, schedule)`},
 	{name: "account number without quotes", text: "security_account: 222222222222\norganization: {exclude: [{account: 012345678901, reason: x}]}", want: `2:19: security_account: want a string, found the number 222222222222; put it in quotes
 3:36: organization.exclude[0].account: want a string, found the number 012345678901; put it in quotes`},
 	{name: "a word instead of a list", text: "alerts: {email: a@example.com}", want: `2:17: alerts.email: want a list, found the string "a@example.com"; put it in [ ]`},
@@ -239,6 +239,10 @@ var samples = []sample{
 2:84: "Dev" is here twice`},
 	{name: "limits of other shapes", text: "rollout: {failure_tolerance: -1, max_concurrent: 5.5}", want: `2:30: rollout.failure_tolerance: want a string, found the number -1; put it in quotes
 2:50: rollout.max_concurrent: want a string, found the number 5.5; put it in quotes`},
+
+	// Schedule.
+	{name: "schedules", text: "schedule: {every: 5m, engine: lamda}", want: `2:19: unknown interval "5m"; did you mean "15m", "1d" or "1h"? (good: 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 1d, 7d)
+2:31: unknown engine "lamda"; did you mean "lambda"? (good: auto, lambda, stepfunctions)`},
 
 	// Exemptions.
 	{name: "overrides", text: `overrides:

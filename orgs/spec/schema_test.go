@@ -172,6 +172,8 @@ func TestTheSchemaHasTheDefaults(t *testing.T) {
 		{at("rollout", "max_concurrent"), d.Rollout.MaxConcurrent},
 		{at("notices", "language"), d.Notices.Language},
 		{at("notices", "per_hour"), float64(d.Notices.PerHour)},
+		{at("schedule", "every"), d.Schedule.Every},
+		{at("schedule", "engine"), d.Schedule.Engine},
 	} {
 		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
 			t.Errorf("(-default +schema)\n%s", diff)

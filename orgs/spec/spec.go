@@ -23,6 +23,7 @@ type Config struct {
 	Audit     Audit      `yaml:"audit"`
 	Journal   Journal    `yaml:"journal"`
 	Notices   Notices    `yaml:"notices"`
+	Schedule  Schedule   `yaml:"schedule"`
 
 	// File is where the configuration came from; "" for the defaults.
 	File string `yaml:"-"`
@@ -183,3 +184,17 @@ type Journal struct {
 	// "orgguard/journal/".
 	Prefix string `yaml:"prefix"`
 }
+
+// Schedule is the audit that runs by itself in the security account.
+type Schedule struct {
+	// Every is the time between two runs: one of Intervals. Default "6h".
+	Every string `yaml:"every"`
+	// Engine runs it: one of Engines. Default "auto", by the size of the organization.
+	Engine string `yaml:"engine"`
+}
+
+// Intervals are the times between two runs that every engine can say.
+var Intervals = []string{"15m", "20m", "30m", "1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d", "7d"}
+
+// Engines run the scheduled audit.
+var Engines = []string{"auto", "lambda", "stepfunctions"}

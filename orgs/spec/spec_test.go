@@ -123,7 +123,7 @@ func TestEverythingInTheFileIsRead(t *testing.T) {
 			ExtraActions: []string{"config:DeleteConfigRule"},
 		}},
 		Rollout: Rollout{Waves: [][]string{{"Sandbox"}, {"Workloads/Dev"}, {"root"}}, FailureTolerance: "5%", MaxConcurrent: "100%"},
-		Journal: Journal{Bucket: "example-orgguard-journal", Prefix: "orgguard/journal/"},
+		Journal: Journal{Bucket: "example-orgguard-journal", Prefix: "orgguard/journal/"}, Schedule: Schedule{Every: "6h", Engine: "auto"},
 		Notices: Notices{
 			Language: "en", MailTopic: "arn:aws:sns:ap-northeast-1:222222222222:orgguard-alerts", ChatTopic: "arn:aws:sns:ap-northeast-1:222222222222:orgguard-alerts-chat",
 			Webhooks: []Webhook{

@@ -183,6 +183,7 @@ func (c *Config) validate(v *checker) {
 	c.Rollout.validate(v, "rollout")
 	c.Journal.validate(v, "journal")
 	c.Notices.validate(v, "notices")
+	c.Schedule.validate(v, "schedule")
 	c.Audit.Aggregator.validate(v, "audit.aggregator")
 	for i := range c.Audit.Exemptions {
 		if v.full() {
@@ -503,5 +504,14 @@ func (j *Journal) validate(v *checker, path string) {
 	}
 	if len(j.Prefix) > maxPrefix || !prefixShape.MatchString(j.Prefix) {
 		v.problem(path+".prefix", "%s is not a prefix; want names of A-Z a-z 0-9 ! _ . ' ( ) -, each with a slash after it", quote(j.Prefix))
+	}
+}
+
+func (s *Schedule) validate(v *checker, path string) {
+	if !slices.Contains(Intervals, s.Every) {
+		v.problem(path+".every", "%s", NotOneOf("interval", s.Every, Intervals))
+	}
+	if !slices.Contains(Engines, s.Engine) {
+		v.problem(path+".engine", "%s", NotOneOf("engine", s.Engine, Engines))
 	}
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/sim"
+)
+
+// executable is one for Linux on arm64 that says no more than that.
+func executable(body string) []byte {
+	head := make([]byte, 64)
+	copy(head, "\x7fELF\x02\x01\x01")
+	for at, v := range map[int]uint16{16: 2, 18: 183, 52: 64, 54: 56, 58: 64} {
+		binary.LittleEndian.PutUint16(head[at:], v)
+	}
+	binary.LittleEndian.PutUint32(head[20:], 1)
+	return append(head, body...)
+}
+
+// fakeProgram writes such a file.
+func fakeProgram(t *testing.T, dir, name, body string) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, executable(body), 0o755); err != nil { //nolint:gosec // an executable
+		t.Fatal(err)
+	}
+	return file
+}
+
+// jobRun runs a command about the scheduled audit with the rights that it prints, and
+// returns what it said and which actions it used.
+func (lw *limitedWorld) jobRun(command, dir string, run func(*session) error) map[string]int {
+	lw.t.Helper()
+	lw.grant(lw.need(command))
+	s := lw.session(writes)
+	var out strings.Builder
+	s.out, s.err = &out, &out
+	s.sandbox, s.sandboxFile = true, filepath.Join(dir, "sandbox.json") // for the journal
+	s.config, s.configGiven = filepath.Join(dir, "orgguard.yaml"), true
+	defer func() {
+		if lw.t.Failed() {
+			lw.t.Fatalf("%s: %s", command, out.String())
+		}
+	}()
+	// Whether the audit may enter the accounts is none of these commands' business.
+	if code, err := codeOf(run(s)); err != nil || code == exitUsage {
+		lw.t.Errorf("%s: %d %v\n%s", command, code, err, out.String())
+	}
+	if r := refusals(out.String()); len(r) > 0 {
+		lw.t.Errorf("%s was refused %v", command, r)
+	}
+	return s.pool.Used()
+}
+
+func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "orgguard.yaml"), []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, second := fakeProgram(t, dir, "first", "1"), fakeProgram(t, dir, "second", "2")
+	lw := newLimitedWorld(t, "central", func(*sim.Spec) {})
+	used := map[string]map[string]int{}
+	note := func(command string, calls map[string]int) {
+		if used[command] == nil {
+			used[command] = map[string]int{}
+		}
+		for action, n := range calls {
+			used[command][action] += n
+		}
+	}
+	install := func(binary string, f jobFlags) {
+		note("schedule install", lw.jobRun("schedule install", dir, func(s *session) error {
+			return runScheduleInstall(t.Context(), s, installOptions{reverseOptions: reverseOptions{yes: true, format: "table"}, jobFlags: f, binary: binary})
+		}))
+	}
+	undo := func(command string) {
+		runs, err := journal.List(filepath.Join(dir, "journal"))
+		slices.SortFunc(runs, func(a, b journal.Summary) int { return b.Began.Compare(a.Began) })
+		if err != nil || len(runs) == 0 || runs[0].Command != command {
+			t.Fatalf("%+v %v", runs, err)
+		}
+		note("undo", lw.jobRun("undo", dir, func(s *session) error {
+			l, err := s.keeper(s.journalDir()).Read(t.Context(), runs[0].Run)
+			if err != nil {
+				return err
+			}
+			p, tasks, err := s.undoOf(t.Context(), l)
+			if err != nil || len(tasks) == 0 {
+				t.Errorf("nothing to undo of %s: %v %+v", command, err, p.Skipped)
+				return err
+			}
+			_, err = s.reverse(t.Context(), "undo of "+l.Run(), p, tasks, reverseOptions{yes: true, format: "table"})
+			return err
+		}))
+	}
+	remove := func(h baseline.History) {
+		note("schedule remove", lw.jobRun("schedule remove", dir, func(s *session) error {
+			return runScheduleRemove(t.Context(), s, reverseOptions{yes: true, format: "table"}, h)
+		}))
+	}
+	install(first, jobFlags{})
+	undo("schedule install")
+	install(first, jobFlags{})
+	install(second, jobFlags{every: "1h", engine: "stepfunctions", reserved: "none"})
+	undo("schedule install")
+	remove(baseline.KeepHistory)
+	undo("schedule remove")
+	remove(baseline.DeleteHistory)
+
+	// CloudFormation uses the others with the rights of whoever asks it to. Of these, some
+	// are for when something fails, and some where the roles are those that bootstrap makes.
+	rare := []string{"organizations:EnableAWSServiceAccess", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStackSet", "cloudformation:ListStackInstances"}
+	for _, command := range []string{"schedule install", "schedule remove"} {
+		for _, action := range slices.Concat(lw.need(command).caller, lw.need(command).member) {
+			service, _, _ := strings.Cut(action, ":")
+			if used[command][action] == 0 && slices.Contains([]string{"cloudformation", "organizations", "ssm"}, service) && !slices.Contains(rare, action) {
+				t.Errorf("%s prints %s and never uses it", command, action)
+			}
+		}
+	}
+}
