@@ -177,10 +177,16 @@ func loopback(addr string) error {
 	if err != nil {
 		return usage("--listen %s: want an address such as 127.0.0.1:9464", addr)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !ownMachine(host) {
 		return usage("--listen %s: only a loopback address, such as 127.0.0.1:9464; put a proxy that asks for credentials before it", addr)
 	}
 	return nil
+}
+
+// ownMachine says whether a host is this machine.
+func ownMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // serviceMetrics is what Prometheus may ask for.

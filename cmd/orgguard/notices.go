@@ -81,7 +81,7 @@ func newNoticesShowCommand(s streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			n := notice.Of([]reports.Audit{a})
+			n := notice.Of(a)
 			n.Report = t.report(a.Run)
 			if !n.News() {
 				t.s.note("nothing changed in this run: nothing is sent")

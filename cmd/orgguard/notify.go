@@ -291,7 +291,7 @@ func (g *telling) key(c noticeChannel) string { return g.a.Organization.ID + "/"
 
 // take asks for the channels' turns.
 func (g *telling) take(ctx context.Context, channels []noticeChannel) ([]notice.Turn, error) {
-	n := notice.Of([]reports.Audit{g.a})
+	n := notice.Of(g.a)
 	var before int64
 	if g.a.Since != nil {
 		before = g.a.Since.Run
@@ -393,22 +393,33 @@ func (g *telling) since(ctx context.Context, after int64) (notice.Notice, error)
 	if ok {
 		return n, nil
 	}
-	runs := []reports.Audit{g.a}
+	var sum notice.Sum
+	skipped := 0
 	if g.a.Since != nil && after < g.a.Since.Run || after < g.a.Run-1 {
 		between, err := g.between(ctx, after)
 		if err != nil {
 			return n, err
 		}
-		runs = append(between, g.a)
+		if skipped = max(0, len(between)-maxSummed); skipped > 0 {
+			between = between[skipped:]
+		}
+		for _, r := range between {
+			a, err := g.h.Audit(ctx, r.Run)
+			if err != nil {
+				return n, err
+			}
+			sum.Add(a)
+		}
 	}
-	n = notice.Of(runs)
-	n.Report = g.report(g.a.Run)
+	sum.Add(g.a)
+	n = sum.Notice()
+	n.Skipped, n.Report = skipped, g.report(g.a.Run)
 	g.notices[after] = n
 	return n, nil
 }
 
 // between are the runs of the organization after one and before this one.
-func (g *telling) between(ctx context.Context, after int64) ([]reports.Audit, error) {
+func (g *telling) between(ctx context.Context, after int64) ([]reports.Run, error) {
 	all, err := g.h.Runs(ctx)
 	if err != nil {
 		return nil, err
@@ -417,15 +428,7 @@ func (g *telling) between(ctx context.Context, after int64) ([]reports.Audit, er
 		return r.Organization != g.a.Organization.ID || r.Run <= after || r.Run >= g.a.Run
 	})
 	slices.SortFunc(all, func(a, b reports.Run) int { return int(a.Run - b.Run) })
-	var out []reports.Audit
-	for _, r := range all[max(0, len(all)-maxSummed):] {
-		a, err := g.h.Audit(ctx, r.Run)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, nil
+	return all, nil
 }
 
 // unreached are the other channels that could not be told something before.

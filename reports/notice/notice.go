@@ -22,6 +22,8 @@ type Notice struct {
 	// how many are.
 	Since time.Time
 	Runs  int
+	// Skipped is how many older runs are not in it, because there were too many.
+	Skipped int
 	// Narrowed says that the newest run looked at a part of the organization only, and
 	// Interrupted that it was stopped before its end.
 	Narrowed, Interrupted bool
@@ -46,37 +48,55 @@ type Change struct {
 
 // Of sums up runs of one organization as a history keeps them, the oldest first. A run
 // without a run before has no news.
-func Of(runs []reports.Audit) Notice {
-	var n Notice
-	at := map[string]int{}
+func Of(runs ...reports.Audit) Notice {
+	var s Sum
 	for _, a := range runs {
-		n.Organization, n.GeneratedAt, n.Run = a.Organization.ID, a.GeneratedAt, a.Run
-		n.Narrowed, n.Interrupted, n.Accounts = a.Scope.Narrowed, a.Interrupted, a.Organization.Accounts
-		n.Drift, n.NotAssessed = a.Summary.Drift, a.Summary.NotAssessed
-		if a.Since == nil {
+		s.Add(a)
+	}
+	return s.Notice()
+}
+
+// Sum is runs that are summed up one by one, so that not all of them have to be at hand
+// at once.
+type Sum struct {
+	n  Notice
+	at map[string]int
+}
+
+// Add adds the run after those that were added.
+func (s *Sum) Add(a reports.Audit) {
+	n := &s.n
+	n.Organization, n.GeneratedAt, n.Run = a.Organization.ID, a.GeneratedAt, a.Run
+	n.Narrowed, n.Interrupted, n.Accounts = a.Scope.Narrowed, a.Interrupted, a.Organization.Accounts
+	n.Drift, n.NotAssessed = a.Summary.Drift, a.Summary.NotAssessed
+	if a.Since == nil {
+		return
+	}
+	if n.Runs++; n.Runs == 1 {
+		n.Since, s.at = a.Since.GeneratedAt, map[string]int{}
+	}
+	// A finding that is gone has the number of the last of its kind: the order in which
+	// they had their names.
+	all := slices.Concat(a.Findings, a.Since.Gone)
+	for i, id := range reports.Identify(all) {
+		f := all[i]
+		if !tells(f.Change) {
 			continue
 		}
-		if n.Runs++; n.Runs == 1 {
-			n.Since = a.Since.GeneratedAt
+		j, known := s.at[id]
+		if !known {
+			s.at[id] = len(n.Changes)
+			n.Changes = append(n.Changes, Change{id, f.Change, f})
+			continue
 		}
-		// A finding that is gone has the number of the last of its kind: the order in
-		// which they had their names.
-		all := slices.Concat(a.Findings, a.Since.Gone)
-		for i, id := range reports.Identify(all) {
-			f := all[i]
-			if !tells(f.Change) {
-				continue
-			}
-			j, known := at[id]
-			if !known {
-				at[id] = len(n.Changes)
-				n.Changes = append(n.Changes, Change{id, f.Change, f})
-				continue
-			}
-			n.Changes[j] = Change{id, after(n.Changes[j].Change, f.Change), f}
-		}
+		n.Changes[j] = Change{id, after(n.Changes[j].Change, f.Change), f}
 	}
-	n.Changes = slices.DeleteFunc(n.Changes, func(c Change) bool { return c.Change == "" })
+}
+
+// Notice is what the runs come to.
+func (s *Sum) Notice() Notice {
+	n := s.n
+	n.Changes = slices.DeleteFunc(slices.Clone(n.Changes), func(c Change) bool { return c.Change == "" })
 	slices.SortStableFunc(n.Changes, func(a, b Change) int {
 		return cmp.Or(finding.Compare(a.Finding, b.Finding), cmp.Compare(a.ID, b.ID))
 	})

@@ -80,7 +80,7 @@ func TestRunsAreSummedUp(t *testing.T) {
 		"the second of two of one kind is another one": {[]reports.Audit{twice}, "1 resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := Of(tt.runs)
+			n := Of(tt.runs...)
 			var got []string
 			for _, c := range n.Changes {
 				got = append(got, c.Finding.Account[:1]+" "+string(c.Change))
@@ -93,10 +93,10 @@ func TestRunsAreSummedUp(t *testing.T) {
 			}
 		})
 	}
-	if id := Of([]reports.Audit{twice}).Changes[0].ID; !strings.HasSuffix(id, "-2") {
+	if id := Of(twice).Changes[0].ID; !strings.HasSuffix(id, "-2") {
 		t.Errorf("the one that is gone is called %s, as the one that is there", id)
 	}
-	n := Of([]reports.Audit{run(5, "1 a new"), run(6), run(7)})
+	n := Of(run(5, "1 a new"), run(6), run(7))
 	if n.Runs != 3 || n.Run != 7 || !n.Since.Equal(morning.Add(4*time.Hour)) || !n.GeneratedAt.Equal(morning.Add(7*time.Hour)) {
 		t.Errorf("%+v", n)
 	}
@@ -114,7 +114,7 @@ func busy() Notice {
 	}
 	finding.Sort(a.Findings)
 	a.Summary = finding.Summarize(a.Findings)
-	n := Of([]reports.Audit{run(11), a})
+	n := Of(run(11), a)
 	n.Report, n.Unreached = "https://audits.example.com/12", []string{"webhook pager, since 2027-03-30 06:00 UTC: 503 Service Unavailable"}
 	return n
 }
@@ -131,7 +131,7 @@ func renderer(t testing.TB, lang string, own map[string]string) *Renderer {
 func TestMessages(t *testing.T) {
 	for _, lang := range []string{"en", "ja"} {
 		r := renderer(t, lang, nil)
-		for name, n := range map[string]Notice{"busy": busy(), "resolved": Of([]reports.Audit{run(3, "1 a resolved")}), "test": {Test: true, Organization: "o-example"}} {
+		for name, n := range map[string]Notice{"busy": busy(), "resolved": Of(run(3, "1 a resolved")), "test": {Test: true, Organization: "o-example"}} {
 			mail, err := r.Mail(n)
 			if err != nil {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func TestTheSchemaIsThatOfTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := renderer(t, "en", nil)
-	for _, n := range []Notice{busy(), {Test: true, GeneratedAt: morning}, Of([]reports.Audit{run(2)})} {
+	for _, n := range []Notice{busy(), {Test: true, GeneratedAt: morning}, Of(run(2))} {
 		for _, f := range []func(Notice, string) ([]byte, error){r.Webhook, r.Event} {
 			b, err := f(n, "i")
 			if err != nil {
@@ -241,7 +241,7 @@ func TestNamesThatOthersChoseDoNothing(t *testing.T) {
 					f.AccountName, f.OUPath, f.Resource, f.Reason, f.Fix = name, name, name, name, name
 				}
 			}
-			n := Of([]reports.Audit{a})
+			n := Of(a)
 			n.Organization, n.Unreached = name, []string{name}
 			harmless(t, r, n)
 		}
@@ -288,7 +288,7 @@ func TestManyFindingsFit(t *testing.T) {
 		})
 	}
 	a.Findings[4000].Severity, a.Findings[4000].AccountName = finding.Critical, "the worst"
-	n := Of([]reports.Audit{a})
+	n := Of(a)
 	r := renderer(t, "en", nil)
 	harmless(t, r, n)
 	mail, _ := r.Mail(n)
@@ -381,7 +381,7 @@ func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, reason string) {
 		a := run(2, "1 a new", "3 c resolved")
 		a.Findings[0].AccountName, a.Findings[0].Reason, a.Since.Gone[0].Reason = name, reason, name
-		harmless(t, r, Of([]reports.Audit{a}))
+		harmless(t, r, Of(a))
 	})
 }
 

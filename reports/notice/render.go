@@ -131,6 +131,7 @@ type Document struct {
 	Organization string    `json:"organization"`
 	Run          int64     `json:"run"`
 	Runs         int       `json:"runs"`
+	Skipped      int       `json:"skipped,omitempty"`
 	GeneratedAt  time.Time `json:"generated_at"`
 	Since        time.Time `json:"since,omitzero"`
 	Accounts     int       `json:"accounts"`
@@ -181,7 +182,7 @@ func document(n Notice, id, text string, limit int) ([]byte, error) {
 	for _, lines := range []int{100, 50, 25, 10, 1, 0} {
 		v := n.viewOf("", forMail, lines)
 		d := Document{
-			Schema: DocumentSchema, ID: id, Test: n.Test, Organization: v.Organization, Run: n.Run, Runs: n.Runs, GeneratedAt: n.GeneratedAt.UTC().Truncate(time.Second),
+			Schema: DocumentSchema, ID: id, Test: n.Test, Organization: v.Organization, Run: n.Run, Runs: n.Runs, Skipped: n.Skipped, GeneratedAt: n.GeneratedAt.UTC().Truncate(time.Second),
 			Since: n.Since.UTC().Truncate(time.Second), Accounts: n.Accounts, Narrowed: n.Narrowed, Interrupted: n.Interrupted, Counts: v.Counts, Drift: n.Drift, NotAssessed: n.NotAssessed,
 			Report: v.Report, Text: text, New: list(v.New), Worse: list(v.Worse), Resolved: list(v.Resolved), Left: Left{v.MoreNew, v.MoreWorse, v.MoreResolved},
 		}

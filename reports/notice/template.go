@@ -247,7 +247,7 @@ func sample() View {
 	line := Line{"HIGH", "300000000001", "shop-prod", "Root/Workloads/Prod", "ap-northeast-1", "config-recorder", "default", "the recorder is stopped", "orgguard rollout", 1}
 	lines := []Line{line, line}
 	return View{
-		Organization: "o-example", Run: 12, Runs: 2, At: "2027-03-31 06:00 UTC", Since: "2027-03-30 06:00 UTC", Accounts: 14, Part: true, Interrupted: true, Test: true,
+		Organization: "o-example", Run: 12, Runs: 2, Skipped: 1, At: "2027-03-31 06:00 UTC", Since: "2027-03-30 06:00 UTC", Accounts: 14, Part: true, Interrupted: true, Test: true,
 		Counts: Counts{2, 2, 2, 1}, Drift: 3, NotAssessed: 1, New: lines, Worse: lines, Resolved: lines, MoreNew: 1, MoreWorse: 1, MoreResolved: 1,
 		Report: "https://audits.example.com/12", Unreached: []string{"webhook pager"},
 	}

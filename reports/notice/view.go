@@ -16,6 +16,7 @@ type View struct {
 	Organization       string
 	Run                int64 // the number of the newest run in the history
 	Runs               int   // that are summed up
+	Skipped            int   // older runs that are not, because there were too many
 	At, Since          string
 	Accounts           int
 	Part               bool // only a part of the organization was looked at
@@ -64,7 +65,7 @@ type defuse func(string) string
 func (n Notice) viewOf(lang string, safe defuse, limit int) View {
 	short := func(s string, characters int) string { return safe(clip(s, characters)) }
 	v := View{
-		Organization: short(n.Organization, maxName), Run: n.Run, Runs: n.Runs, At: minute(n.GeneratedAt), Since: minute(n.Since), Accounts: n.Accounts,
+		Organization: short(n.Organization, maxName), Run: n.Run, Runs: n.Runs, Skipped: n.Skipped, At: minute(n.GeneratedAt), Since: minute(n.Since), Accounts: n.Accounts,
 		Part: n.Narrowed, Interrupted: n.Interrupted, Test: n.Test, Counts: n.Counts(), Drift: n.Drift, NotAssessed: n.NotAssessed,
 		Report: n.Report,
 	}
