@@ -114,6 +114,9 @@ func choices() []map[string]bool {
 // Whatever is turned on and set, every template can be evaluated everywhere and
 // is small enough to be sent to CloudFormation.
 func TestEveryCombinationRenders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nothing in it runs side by side")
+	}
 	const maxTemplate = 51_200 // bytes of a TemplateBody
 	n := 0
 	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {

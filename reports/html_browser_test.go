@@ -83,6 +83,9 @@ func typed(field, value string) string {
 }
 
 func TestHTMLInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser has no data races of ours")
+	}
 	b := newBrowser(t)
 	b.view(1280, 900, "light", "")
 

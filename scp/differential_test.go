@@ -473,6 +473,9 @@ func (x *exception) batch(t *testing.T) genBatch {
 // TestDifferentialExceptions holds the exceptions to what they say: orgguard does
 // what is documented, and the other implementation does not yet.
 func TestDifferentialExceptions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("another program answers, one request after the other")
+	}
 	p := startPeer(t)
 	var batches []genBatch
 	for i := range exceptions {
@@ -497,6 +500,9 @@ func TestDifferentialExceptions(t *testing.T) {
 }
 
 func TestDifferential(t *testing.T) {
+	if testing.Short() {
+		t.Skip("another program answers, one request after the other")
+	}
 	const batches, requests, least = 3000, 12, 20_000
 	p := startPeer(t)
 	g := newGenerator(1)
