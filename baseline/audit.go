@@ -122,6 +122,7 @@ func (in *Inspection) slim(named bool) {
 	if in.Err != nil || len(in.Mismatches) > 0 {
 		return
 	}
+	in.how = in.asFound()
 	in.State = nil
 	props := in.Resource.Props
 	in.Resource.Props = nil
@@ -179,7 +180,7 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 		return one(finding.NotAssessed, orgs.Reason(in.Err))
 	case len(in.Mismatches) == 0:
 		base.Resource = in.Resource.label()
-		return one(finding.InSync, cmp.Or(in.Swept, "as configured"))
+		return one(finding.InSync, cmp.Or(in.Swept, in.how, in.asFound()))
 	}
 	base.Resource = in.Resource.label()
 	against := sets.against(in)
@@ -200,6 +201,14 @@ func (b *Baseline) findingsOf(in Inspection, sets StackSets) []finding.Finding {
 	return out
 }
 
+// asFound says how what is in order came to be so.
+func (in Inspection) asFound() string {
+	if name, controlTower, yes := foreign(in.State); yes && controlTower {
+		return name + " is in order, as Control Tower has set it up"
+	}
+	return "as configured"
+}
+
 // young says that an account joined the organization so short a time ago that what it
 // lacks is no drift yet, and how long ago.
 func (b *Baseline) young(a orgs.Account) (age time.Duration, young bool) {
@@ -213,7 +222,7 @@ func (b *Baseline) young(a orgs.Account) (age time.Duration, young bool) {
 // awaits says that a mismatch is of what a rollout or a stack set has not brought
 // yet, and not of what somebody made otherwise.
 func (in Inspection) awaits(m Mismatch) bool {
-	return in.State == nil || in.unit != nil && in.unit.direct && (m.Verb == "create" || m.Verb == "enable")
+	return in.Absent || in.unit != nil && in.unit.direct && (m.Verb == "create" || m.Verb == "enable")
 }
 
 // fixOf is the next step for a mismatch. A rollout mends most; it leaves recorders

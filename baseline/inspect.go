@@ -170,6 +170,7 @@ type Inspection struct {
 	Swept string
 
 	unit *composed
+	how  string // asFound's answer, kept when State is dropped
 }
 
 // cell is what one account × Region holds: the resources of all units there.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +17,10 @@ const ownName = "orgguard"
 
 // controlTowerRecorder is the recorder that Control Tower manages and that
 // nobody else should touch.
-const controlTowerRecorder = "aws-controltower-BaselineConfigRecorder"
+const (
+	controlTowerRecorder = "aws-controltower-BaselineConfigRecorder"
+	controlTowerChannel  = "aws-controltower-BaselineConfigDeliveryChannel"
+)
 
 // recorderState is the account's customer managed recorder in a Region. There is
 // one at most; its name may be anybody's choice. Describe without a name gives
@@ -91,8 +93,14 @@ func observeRecorder(ctx context.Context, s site, _ Resource) (any, error) {
 	return st, nil
 }
 
+// compareRecorder compares what orgguard sets. Of Control Tower's recorder, which
+// nobody else may change, it asks only that everything is recorded, as often as it
+// should be, and arrives: its role and the Region of the global types are Control
+// Tower's to choose.
+// https://docs.aws.amazon.com/controltower/latest/userguide/config-costs.html
 func compareRecorder(r Resource, state any) []Mismatch {
 	st := state.(recorderState)
+	tower := st.Name == controlTowerRecorder
 	var out []Mismatch
 	if !st.Recording {
 		out = append(out, Mismatch{
@@ -108,6 +116,9 @@ func compareRecorder(r Resource, state any) []Mismatch {
 	}
 	if len(st.Except) > 0 {
 		have["except"] = st.Except
+	}
+	if tower {
+		want["global_types"] = have["global_types"]
 	}
 	if compact(want) != compact(have) {
 		reason := "the recorder does not record all resource types"
@@ -126,7 +137,7 @@ func compareRecorder(r Resource, state any) []Mismatch {
 			Actual:   map[string]any{"frequency": st.Frequency, "types_with_their_own": st.Overrides},
 		})
 	}
-	if role := r.str("RoleARN"); role != st.Role {
+	if role := r.str("RoleARN"); role != st.Role && !tower {
 		out = append(out, Mismatch{Reason: "the recorder uses another role", Expected: role, Actual: st.Role})
 	}
 	if st.Recording && strings.EqualFold(st.LastStatus, string(types.RecorderStatusFailure)) {
@@ -235,13 +246,16 @@ func observeChannel(ctx context.Context, s site, _ Resource) (any, error) {
 	return st, nil
 }
 
+// compareChannel compares what orgguard sets. Control Tower's channel delivers to the
+// log archive, as often as Control Tower likes; that it arrives is what counts.
 func compareChannel(r Resource, state any) []Mismatch {
 	st := state.(channelState)
+	tower := st.Name == controlTowerChannel
 	var out []Mismatch
-	if want := r.str("S3BucketName"); want != st.Bucket {
+	if want := r.str("S3BucketName"); want != st.Bucket && !tower {
 		out = append(out, Mismatch{Reason: "the channel delivers to another bucket", Expected: want, Actual: st.Bucket})
 	}
-	if want := fmt.Sprint(r.object("ConfigSnapshotDeliveryProperties")["DeliveryFrequency"]); want != st.Frequency {
+	if want := fmt.Sprint(r.object("ConfigSnapshotDeliveryProperties")["DeliveryFrequency"]); want != st.Frequency && !tower {
 		actual := st.Frequency
 		if actual == "" {
 			actual = "no snapshots"
@@ -288,5 +302,5 @@ func foreign(state any) (name string, controlTower, yes bool) {
 	default:
 		return "", false, false
 	}
-	return name, slices.Contains([]string{controlTowerRecorder, "aws-controltower-BaselineConfigDeliveryChannel"}, name), name != ownName
+	return name, name == controlTowerRecorder || name == controlTowerChannel, name != ownName
 }

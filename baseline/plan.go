@@ -90,6 +90,7 @@ func (v view) foreignNoun() string {
 func (b *Baseline) Propose(l *Look, pool *access.Pool) Proposal {
 	p := &proposer{Baseline: b, look: l, pool: pool, skipped: map[plan.Skip]bool{}}
 	p.access()
+	p.govern()
 	for _, u := range b.units {
 		if !u.everywhere() || l.filter.serves(u) {
 			p.unit(u, viewsOf(u, l.Inspected))
@@ -100,6 +101,29 @@ func (b *Baseline) Propose(l *Look, pool *access.Pool) Proposal {
 	plan.SortTasks(p.Proposal.Tasks)
 	p.rests()
 	return p.Proposal
+}
+
+// govern notes in which accounts Control Tower has the recorder.
+func (p *proposer) govern() {
+	p.governed = map[orgs.AccountID]bool{}
+	for _, in := range p.look.Inspected {
+		if st, ok := in.State.(recorderState); ok && st.Name == controlTowerRecorder {
+			p.governed[in.Account.ID] = true
+		}
+	}
+	if n := len(p.governed); n > 0 {
+		p.Proposal.Notes = append(p.Proposal.Notes, fmt.Sprintf("Control Tower governs %d accounts: its recorders, channels, aggregator and delegated administrator stay as they are, and only what it lacks is deployed there; its guardrails (aws-guardrails-…) take a place or two of the policies of each OU, which `orgguard doctor` counts", n))
+	}
+}
+
+// ungoverned says that Control Tower has the account and not this Region of it, where
+// there is no recorder and none can be made, and notes it.
+func (p *proposer) ungoverned(v view) bool {
+	if v.unit.ID != "recorder" || !p.governed[v.account.ID] || v.err() != nil || v.present() {
+		return false
+	}
+	p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "nothing records there: Control Tower governs the account but not the Region, and its guardrail (GRCONFIGENABLED) lets nobody else make a recorder; let it govern "+v.region+", or take the Region out of regions", false))
+	return true
 }
 
 // warn says loudly that things of others are deleted.
@@ -167,6 +191,9 @@ type proposer struct {
 	look     *Look
 	pool     *access.Pool
 	skipped  map[plan.Skip]bool
+	// governed are the accounts with a recorder of Control Tower's, whose guardrail
+	// lets nobody else make one there, in no Region.
+	governed map[orgs.AccountID]bool
 }
 
 // skip reports something left alone, once.
@@ -212,6 +239,7 @@ func (p *proposer) unit(u *composed, views []view) {
 			p.skip(skipOf(v.account, finding.Global, "all", v.off(), false))
 		case v.off() != "":
 			p.skip(skipOf(v.account, v.region, "all", v.off(), false))
+		case p.ungoverned(v):
 		case u.direct:
 			p.settings(v)
 		case u.everywhere() && v.account.ID != p.Org.ManagementAccount:

@@ -170,9 +170,6 @@ func (d *diagnosis) scpType() {
 	}
 }
 
-// guardrails starts the names of Control Tower's policies.
-const guardrails = "aws-guardrails-"
-
 // scpQuota counts the policies on every node that ours goes to, with those of
 // Control Tower told apart, and checks our own length.
 func (d *diagnosis) scpQuota() {
@@ -200,7 +197,7 @@ func (d *diagnosis) scpQuota() {
 			}
 			names = append(names, have.Name)
 			ours = ours || have.Name == p.Name
-			if strings.HasPrefix(have.Name, guardrails) {
+			if have.Guardrail() {
 				tower++
 			}
 		}

@@ -13,6 +13,14 @@ import (
 // simulatorPage says what the simulation knows and what it does not.
 const simulatorPage = "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html"
 
+// guardedByTower is what Control Tower's guardrail GRCONFIGENABLED denies to everybody
+// but itself in the accounts that it governs. No command does it there.
+// https://docs.aws.amazon.com/controltower/latest/controlreference/mandatory-controls.html
+var guardedByTower = []string{
+	"config:DeleteConfigurationRecorder", "config:DeleteDeliveryChannel", "config:DeleteRetentionConfiguration", "config:PutConfigurationRecorder",
+	"config:PutDeliveryChannel", "config:PutRetentionConfiguration", "config:StopConfigurationRecorder",
+}
+
 // permissions tells, command by command, what the caller and the access role may
 // not do. Accounts whose role lacks the same rights are told together.
 func (d *diagnosis) permissions() {
@@ -44,6 +52,9 @@ func (d *diagnosis) permissions() {
 			need, who := cmd.Member, "the access role"
 			if home {
 				need, who = cmd.Caller, "the caller"
+			}
+			if a.Governed() {
+				need = slices.DeleteFunc(slices.Clone(need), func(action string) bool { return slices.Contains(guardedByTower, action) })
 			}
 			if missing := lacking(a.Rights.Value, need); missing != "" {
 				k := lack{who + " lacks rights for " + cmd.Name, missing}

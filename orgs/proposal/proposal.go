@@ -34,7 +34,9 @@ type Proposal struct {
 	Foreign []Recorder
 	Tower   []Account
 	Zone    *survey.LandingZone
-	Trails  []survey.Trail
+	// Guardrails are the policies that Control Tower made, by name.
+	Guardrails []string
+	Trails     []survey.Trail
 	// TrailsErr says why nobody knows the trails.
 	TrailsErr error
 	// Waves are references to OUs, the canary first.
@@ -81,6 +83,12 @@ func Propose(s *survey.Survey, g Given) Proposal {
 	p.Regions = regions(s, p.Home.Value, seen)
 	p.Security = security(s)
 	p.Waves = waves(s.Org)
+	for _, policy := range s.Policies.Value {
+		if policy.Guardrail() {
+			p.Guardrails = append(p.Guardrails, policy.Name)
+		}
+	}
+	slices.Sort(p.Guardrails)
 	return p
 }
 

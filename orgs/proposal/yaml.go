@@ -151,6 +151,9 @@ func (p Proposal) baseline(w *writer) {
 	w.line("")
 	w.line("scp:")
 	w.comment(2, "Keeps AWS Config from being silenced. Look before: orgguard scp preview --builtin scp-protect-config --target root")
+	if n := len(p.Guardrails); n > 0 {
+		w.comment(2, "%d policies of AWS Control Tower's (%s) stay where they are. Each takes one of the places that a root, OU or account has for policies; orgguard doctor counts them.", n, strings.Join(p.Guardrails, ", "))
+	}
 	w.line("  protect-config: {attach: [root]}")
 	w.line("")
 }

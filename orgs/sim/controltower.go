@@ -195,7 +195,7 @@ func (b *specBuilder) enroll(account string, z *landingZone) error {
 		Attached: []string{"arn:" + w.state.Partition + ":iam::aws:policy/AdministratorAccess"},
 	})
 	for _, region := range z.Regions {
-		if err := b.recorder(account, RecorderSpec{Region: region, Name: controlTowerRecorder, Channel: controlTowerChannel, Recording: true}); err != nil {
+		if err := b.recorder(account, RecorderSpec{Region: region, Name: controlTowerRecorder, Channel: controlTowerChannel, Recording: true, GlobalTypes: region == z.Home}); err != nil {
 			return fmt.Errorf("%s: %w", region, err)
 		}
 	}

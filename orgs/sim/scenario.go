@@ -102,6 +102,8 @@ type RecorderSpec struct {
 	Recording bool   `yaml:"recording"`
 	// Types are the resource types it records; none for all of them.
 	Types []string `yaml:"types"`
+	// GlobalTypes has it record IAM's types too.
+	GlobalTypes bool `yaml:"global_types"`
 }
 
 // PolicySpec is an organization policy.

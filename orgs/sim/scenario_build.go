@@ -326,7 +326,7 @@ func (b *specBuilder) recorder(account string, r RecorderSpec) error {
 	if r.Region != "us-east-1" {
 		create.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(r.Region)}
 	}
-	group := &configtypes.RecordingGroup{AllSupported: true}
+	group := &configtypes.RecordingGroup{AllSupported: true, IncludeGlobalResourceTypes: r.GlobalTypes}
 	if len(r.Types) > 0 {
 		group = &configtypes.RecordingGroup{RecordingStrategy: &configtypes.RecordingStrategy{UseOnly: configtypes.RecordingStrategyTypeInclusionByResourceTypes}}
 		for _, t := range r.Types {

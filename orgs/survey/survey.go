@@ -1,6 +1,8 @@
 package survey
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/orgguard/orgguard/orgs"
@@ -58,6 +60,10 @@ type Policy struct {
 	Targets  []string // ids of roots, OUs and accounts
 }
 
+// Guardrail says that Control Tower made the policy, as far as the name tells.
+// https://docs.aws.amazon.com/controltower/latest/userguide/scp-effects.html
+func (p Policy) Guardrail() bool { return strings.HasPrefix(p.Name, "aws-guardrails-") }
+
 // LandingZone is AWS Control Tower's.
 type LandingZone struct {
 	Home, Version, Latest string
@@ -85,6 +91,12 @@ type Account struct {
 	Cells   []Cell // the Regions looked at, sorted
 	// Rights are what the access role may do here.
 	Rights Answer[Rights]
+}
+
+// Governed says that Control Tower has a recorder in the account: its guardrail then
+// lets nobody else change recorders and channels there.
+func (a Account) Governed() bool {
+	return slices.ContainsFunc(a.Cells, func(c Cell) bool { return c.Customer().Owner() == ControlTower })
 }
 
 // Cell is one account × Region.
