@@ -42,6 +42,7 @@ type Baseline struct {
 	// baseline section says. profileOf is an account's.
 	profiles  []*profile
 	profileOf map[orgs.AccountID]int
+	hubs      *hubLookups
 	limit     int // instances of a stack set; 0 is AWS's own
 }
 
@@ -49,7 +50,7 @@ type Baseline struct {
 // Region of the AWS configuration, for a configuration that names none. Every
 // problem is reported at once.
 func Resolve(cfg *spec.Config, org *orgs.Organization, fallbackRegion string) (*Baseline, error) {
-	b := &Baseline{Config: cfg, Org: org, bucket: BucketSetting(cfg)}
+	b := &Baseline{Config: cfg, Org: org, bucket: BucketSetting(cfg), hubs: &hubLookups{all: map[string]func() orgs.Outcome[securityHubState]{}}}
 	var problems []error
 	problems = append(problems, b.resolveRegions(fallbackRegion), b.resolveSecurity(), b.resolveAccounts())
 	if err := errors.Join(problems...); err != nil {

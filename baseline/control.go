@@ -90,6 +90,7 @@ var controls = []Control{
 	unauthorizedAlert,
 	guardDuty,
 	accessAnalyzer,
+	securityHubControl,
 }
 
 // Actions are the IAM actions that the controls which are on need in every account,

@@ -20,32 +20,32 @@ import (
 	"github.com/orgguard/orgguard/orgs/sim"
 )
 
-// only is demoConfig with nothing on but one control.
+// only is demoConfig with nothing on but one control, and what that needs.
 func only(entry string) string {
-	text := demoConfig + "\nbaseline:\n"
 	name, _, _ := strings.Cut(entry, ":")
+	return alone(demoConfig, []string{name}, "  "+entry+"\n")
+}
+
+// alone is a configuration with nothing on but the named controls, which the entries
+// are of, and what they need.
+func alone(config string, names []string, entries string) string {
+	text := config + "\nbaseline:\n"
 	for _, c := range controls {
-		if c.ID != name {
-			text += "  " + c.ID + ": false\n"
+		if !slices.Contains(names, c.ID) {
+			text += fmt.Sprintf("  %s: %t\n", c.ID, slices.ContainsFunc(names, func(name string) bool { return slices.Contains(needed(name), c.ID) }))
 		}
 	}
-	return text + "  " + entry + "\n"
+	return text + entries
 }
 
 // onlyServices is everyoneConfig with nothing on but what is set for the whole
 // organization.
 func onlyServices() string {
-	text := everyoneConfig + "\nbaseline:\n"
-	for _, c := range controls {
-		if !strings.Contains(organizationSettings, " "+c.ID+":") {
-			text += "  " + c.ID + ": false\n"
-		}
-	}
-	return text + organizationSettings
+	return alone(everyoneConfig, []string{"guardduty", "access-analyzer", "securityhub"}, organizationSettings)
 }
 
 // organizationSettings turns on what is set for the whole organization.
-const organizationSettings = "  guardduty: true\n  access-analyzer: {unused_access_days: 90}\n"
+const organizationSettings = "  guardduty: true\n  access-analyzer: {unused_access_days: 90}\n  securityhub: true\n"
 
 const guardDutyOnly = "guardduty: {plans: [s3-data-events, runtime-monitoring]}"
 

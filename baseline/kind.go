@@ -172,6 +172,9 @@ func init() {
 		// Settings of the organization.
 		"OrgGuard::Organizations::ServiceAdministrator":  administratorKind,
 		"OrgGuard::GuardDuty::Organization":              guardDutyKind,
+		"OrgGuard::SecurityHub::Organization":            securityHubKind,
+		"OrgGuard::SecurityHub::FindingAggregator":       aggregatorKind,
+		"OrgGuard::SecurityHub::Standards":               hubStandardsKind,
 		"OrgGuard::AccessAnalyzer::OrganizationAnalyzer": analyzerKind,
 	}
 }

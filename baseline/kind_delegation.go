@@ -65,8 +65,9 @@ type delegate struct {
 
 // delegates are the services by their principals.
 var delegates = map[string]delegate{
-	guardDutyPrincipal: {"GuardDuty", guardDutyAdmin, appointGuardDuty, dismissGuardDuty},
-	analyzerPrincipal:  {"IAM Access Analyzer", nil, appointAnalyzer, dismissAnalyzer},
+	guardDutyPrincipal:   {"GuardDuty", guardDutyAdmin, appointGuardDuty, dismissGuardDuty},
+	securityHubPrincipal: {"Security Hub", securityHubAdmin, appointSecurityHub, dismissSecurityHub},
+	analyzerPrincipal:    {"IAM Access Analyzer", nil, appointAnalyzer, dismissAnalyzer},
 }
 
 const guardDutyPrincipal = "guardduty.amazonaws.com"
@@ -266,7 +267,7 @@ func undoAdministrator(s scope, r Resource, _ any) string {
 	if delegates[r.str("Service")].appointed == nil {
 		return fmt.Sprintf("aws organizations deregister-delegated-administrator --account-id %s --service-principal %s", r.str("Account"), r.str("Service"))
 	}
-	return fmt.Sprintf("aws %s disable-organization-admin-account --region %s --admin-account-id %s (after its members were deleted)", name, s.region, r.str("Account"))
+	return fmt.Sprintf("aws %s disable-organization-admin-account --region %s --admin-account-id %s (after its members were let go)", name, s.region, r.str("Account"))
 }
 
 // mayBeOn are the Regions in which a service may have been set up, by orgguard or

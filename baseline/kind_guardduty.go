@@ -356,13 +356,21 @@ func ownDetector(ctx context.Context, s site) error {
 // inBatches makes a call about accounts, with as many at once as it takes. Accounts
 // that GuardDuty leaves out are an error too.
 func inBatches[T any](accounts []T, what string, call func([]T) ([]types.UnprocessedAccount, error)) error {
-	for some := range slices.Chunk(accounts, atOnce) {
+	return batches(accounts, what, func(some []T) ([]string, error) {
 		unprocessed, err := call(some)
+		var texts []string
+		for _, a := range unprocessed {
+			texts = append(texts, aws.ToString(a.AccountId)+": "+aws.ToString(a.Result))
+		}
+		return texts, err
+	})
+}
+
+// batches is inBatches for any service; call says what was left out and why.
+func batches[T any](accounts []T, what string, call func([]T) ([]string, error)) error {
+	for some := range slices.Chunk(accounts, atOnce) {
+		texts, err := call(some)
 		if err == nil {
-			var texts []string
-			for _, a := range unprocessed {
-				texts = append(texts, aws.ToString(a.AccountId)+": "+aws.ToString(a.Result))
-			}
 			err = leftOut(texts)
 		}
 		if err != nil {

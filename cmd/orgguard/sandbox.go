@@ -170,13 +170,14 @@ func sandboxShow(s streams) *cli.Command {
 var tamperings = []string{
 	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
 	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended", "chat-changed", "analyzer-deleted",
+	"securityhub-auto-enable-off", "securityhub-member-removed", "securityhub-standard-off",
 }
 
 // inNoAccount are the tamperings with what is the organization's.
-var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off", "analyzer-deleted"}
+var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off", "analyzer-deleted", "securityhub-auto-enable-off"}
 
 // ofOneRegion are those of them that are done in a Region.
-var ofOneRegion = []string{"guardduty-auto-enable-off", "analyzer-deleted"}
+var ofOneRegion = []string{"guardduty-auto-enable-off", "analyzer-deleted", "securityhub-auto-enable-off"}
 
 // inNoRegion are the tamperings with what has no Region.
 var inNoRegion = []string{"boundary-removed", "chat-changed"}
@@ -221,6 +222,8 @@ func sandboxTamper(s streams) *cli.Command {
 					return tamperGuardDuty(ctx, s, w, what, region, orgs.Account{})
 				case "analyzer-deleted":
 					return tamperAnalyzer(ctx, s, w, region)
+				case "securityhub-auto-enable-off":
+					return tamperSecurityHub(ctx, s, w, what, region, orgs.Account{})
 				}
 				a, err := org.FindAccount(c.String("account"))
 				if err != nil {
@@ -252,6 +255,8 @@ func sandboxTamper(s streams) *cli.Command {
 					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)
 				case "guardduty-member-removed", "guardduty-member-suspended":
 					return tamperGuardDuty(ctx, s, w, what, region, a)
+				case "securityhub-member-removed", "securityhub-standard-off":
+					return tamperSecurityHub(ctx, s, w, what, region, a)
 				}
 				return nil
 			})

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -110,3 +111,5 @@ func (a At) Lambda(o *lambda.Options) { o.Region, o.Credentials = a.Region, a.cr
 
 // Scheduler makes a call of EventBridge Scheduler from here.
 func (a At) Scheduler(o *scheduler.Options) { o.Region, o.Credentials = a.Region, a.creds }
+// SecurityHub makes a call of Security Hub from here.
+func (a At) SecurityHub(o *securityhub.Options) { o.Region, o.Credentials = a.Region, a.creds }

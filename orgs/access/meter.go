@@ -114,7 +114,7 @@ var servicePrefixes = map[string]string{
 	"Organizations": "organizations", "STS": "sts", "Account": "account", "CloudFormation": "cloudformation",
 	"Config Service": "config", "EventBridge": "events", "SNS": "sns", "SQS": "sqs", "S3": "s3", "IAM": "iam",
 	"KMS": "kms", "SFN": "states", "CloudTrail": "cloudtrail", "AccessAnalyzer": "access-analyzer",
-	"GuardDuty": "guardduty", "CloudWatch": "cloudwatch", "CloudWatch Logs": "logs", "chatbot": "chatbot",
+	"GuardDuty": "guardduty", "SecurityHub": "securityhub", "CloudWatch": "cloudwatch", "CloudWatch Logs": "logs", "chatbot": "chatbot",
 	"ControlTower": "controltower", "SSM": "ssm", "Lambda": "lambda", "Scheduler": "scheduler",
 	"EC2": "ec2", "S3 Control": "s3-control", // see actionNames
 }

@@ -94,6 +94,7 @@ type Pool struct {
 	GuardDuty      *guardduty.Client
 	Lambda         *lambda.Client
 	Scheduler      *scheduler.Client
+	SecurityHub    SecurityHub
 
 	opts   Options
 	base   aws.Config
@@ -179,6 +180,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.GuardDuty = guardduty.NewFromConfig(cfg)
 	p.Lambda = lambda.NewFromConfig(cfg)
 	p.Scheduler = scheduler.NewFromConfig(cfg)
+	p.SecurityHub = newSecurityHub(cfg)
 
 	who, err := p.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

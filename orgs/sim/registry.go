@@ -78,7 +78,7 @@ var services = map[string]service{
 	"CloudWatch":      {prefix: "cloudwatch", source: "monitoring", ops: cloudwatchOps},
 	"CloudWatch Logs": {prefix: "logs", ops: logsOps},
 	"GuardDuty":       {prefix: "guardduty", ops: guarddutyOps},
-	"SecurityHub":     {prefix: "securityhub", ops: hubFindingOps},
+	"SecurityHub":     {prefix: "securityhub", ops: securityhubOps},
 	"Lambda":          {prefix: "lambda", ops: lambdaOps},
 	"Scheduler":       {prefix: "scheduler", ops: schedulerOps},
 }

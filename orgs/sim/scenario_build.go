@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 )
 
 // specBuilder builds a world out of a specification.
@@ -255,15 +256,19 @@ func (b *specBuilder) delegates() error {
 	return nil
 }
 
-// appointed makes a delegated administrator of GuardDuty that of each Region, as the
-// management account did: other services have one for all Regions.
+// appointed makes a delegated administrator of GuardDuty or Security Hub that of each
+// Region, as the management account did: other services have one for all Regions.
 func (b *specBuilder) appointed(service, id string) error {
-	if service != guardDutyPrincipal {
-		return nil
-	}
+	ctx := context.Background()
 	for _, region := range b.spec.Regions {
-		in := &guardduty.EnableOrganizationAdminAccountInput{AdminAccountId: &id}
-		if _, err := guardduty.NewFromConfig(b.w.ManagementConfig(region)).EnableOrganizationAdminAccount(context.Background(), in); err != nil {
+		var err error
+		switch service {
+		case guardDutyPrincipal:
+			_, err = guardduty.NewFromConfig(b.w.ManagementConfig(region)).EnableOrganizationAdminAccount(ctx, &guardduty.EnableOrganizationAdminAccountInput{AdminAccountId: &id})
+		case securityHubPrincipal:
+			_, err = securityhub.NewFromConfig(b.w.ManagementConfig(region)).EnableOrganizationAdminAccount(ctx, &securityhub.EnableOrganizationAdminAccountInput{AdminAccountId: &id})
+		}
+		if err != nil {
 			return err
 		}
 	}

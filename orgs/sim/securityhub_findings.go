@@ -37,14 +37,6 @@ type hubFinding struct {
 	Resources     []string          `json:"resources"`
 }
 
-// hubFindingOps are the import of findings into an account's default product, and
-// looking at them.
-// https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html
-var hubFindingOps = map[string]operation{
-	"BatchImportFindings": on(op(write, batchImportFindings), func(c *call, _ *securityhub.BatchImportFindingsInput) string { return hubProduct(c) }),
-	"GetFindings":         op(read, getHubFindings),
-}
-
 // hubProduct is the account's own product, for what has no integration.
 func hubProduct(c *call) string { return c.arn("securityhub", "product/"+c.caller.Account+"/default") }
 

@@ -64,8 +64,9 @@ type regionState struct {
 	Logs   logsState   `json:"logs,omitzero"`
 	Watch  watchState  `json:"cloudwatch,omitzero"`
 
-	GuardDuty guardDutyState   `json:"guardduty,omitzero"`
-	Analyzers []*analyzerState `json:"analyzers,omitempty"`
+	GuardDuty   guardDutyState   `json:"guardduty,omitzero"`
+	SecurityHub securityHubState `json:"securityhub,omitzero"`
+	Analyzers   []*analyzerState `json:"analyzers,omitempty"`
 	// HubFindings are those that were imported into Security Hub, by product and id.
 	HubFindings map[string]hubFinding `json:"hub_findings,omitempty"`
 	Lambda      lambdaState           `json:"lambda,omitzero"`
