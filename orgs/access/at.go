@@ -111,5 +111,6 @@ func (a At) Lambda(o *lambda.Options) { o.Region, o.Credentials = a.Region, a.cr
 
 // Scheduler makes a call of EventBridge Scheduler from here.
 func (a At) Scheduler(o *scheduler.Options) { o.Region, o.Credentials = a.Region, a.creds }
+
 // SecurityHub makes a call of Security Hub from here.
 func (a At) SecurityHub(o *securityhub.Options) { o.Region, o.Credentials = a.Region, a.creds }
