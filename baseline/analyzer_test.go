@@ -24,6 +24,7 @@ func (r *rig) analyzerNames(t *testing.T, account, region string) []string {
 	for _, a := range out.Analyzers {
 		names = append(names, aws.ToString(a.Name)+" "+string(a.Status))
 	}
+	slices.Sort(names) // they may be made side by side
 	return names
 }
 
