@@ -18,11 +18,12 @@ CFNLINT_VERSION  = 1.51.0
 # rule.
 CFNLINT_PARTS = --ignore-checks E1010 E1020 E3005
 
-.PHONY: help build demo test check tidy fmt fmt-check vet lint templates rendered permissions race bench bench-audit fuzz mutate tools clean
+.PHONY: help build demo demo-schedule test check tidy fmt fmt-check vet lint templates rendered permissions race bench bench-audit fuzz mutate tools clean
 
 help:
 	@echo 'build      bin/orgguard'
 	@echo 'demo       a rollout, tampering and an audit on the simulated organization'
+	@echo 'demo-schedule  the audit that runs by itself, from its installation to its removal'
 	@echo 'test       all tests'
 	@echo 'check      what CI runs: tidy, format, vet, lint, templates, tests, and again with -race'
 	@echo 'lint       golangci-lint alone (make tools installs it)'
@@ -40,6 +41,9 @@ build:
 
 demo: build
 	@PATH="$$PWD/bin:$$PATH" sh cmd/orgguard/testdata/demo.sh
+
+demo-schedule: build
+	@PATH="$$PWD/bin:$$PATH" sh cmd/orgguard/testdata/demo_schedule.sh
 
 test:
 	@echo '== go test'

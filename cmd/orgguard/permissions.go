@@ -97,6 +97,9 @@ var (
 		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
 		"states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine", "states:TagResource", "states:UpdateStateMachine",
 	}
+	lookJobState = []string{"cloudwatch:DescribeAlarms", "lambda:GetFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes"}
+	readHistory  = []string{"s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
+	runJob       = []string{"lambda:InvokeFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes", "states:DescribeExecution", "states:StartExecution"}
 	// delegate is for the security account, from where the scheduled audit asks.
 	delegate = []string{
 		"cloudformation:ActivateOrganizationsAccess", "cloudformation:DescribeOrganizationsAccess", "iam:CreateServiceLinkedRole", "organizations:EnableAWSServiceAccess",
@@ -229,6 +232,16 @@ var grants = map[string]grant{
 		caller: join(readOrganization, writeLock, lookJob, removeJob),
 		member: join(lookJob, removeJob),
 	},
+	// The history and the job's configuration are read by the caller, whom the bucket's
+	// policy lets in.
+	"schedule status": {
+		caller: join(readOrganization, readStacks, lookJobState, readHistory),
+		member: join(readStacks, lookJobState),
+	},
+	"schedule run": {
+		caller: join(readOrganization, runJob, readHistory),
+		member: runJob,
+	},
 	"scp preview": {caller: join(readOrganization, readSCP, checkSCP), member: readUse},
 	// DeletePolicy takes back a policy that was made for a run that is undone, or
 	// whose first wave failed.
@@ -351,7 +364,7 @@ func (g grant) memberPolicy(cfg *spec.Config, partition orgs.Partition) policyDo
 var journals = map[string]bool{"rollout": true, "undo": true, "teardown": true, "scp apply": true, "scp remove": true, "schedule install": true, "schedule remove": true}
 
 // readCommands are the commands that change nothing in AWS.
-var readCommands = map[string]bool{"audit": true, "plan": true, "doctor": true, "init": true}
+var readCommands = map[string]bool{"audit": true, "plan": true, "doctor": true, "init": true, "schedule status": true}
 
 // scopes are the resources of orgguard's own, by service: everything it makes is
 // called orgguard-something. Keys of KMS have no names, and a recorder that is
@@ -365,7 +378,7 @@ var scopes = map[string][]string{
 	"s3":             {"s3:::orgguard-*"},
 	"sns":            {"sns:*:*:orgguard-*"},
 	"sqs":            {"sqs:*:*:orgguard-*"},
-	"states":         {"states:*:*:stateMachine:orgguard-*"},
+	"states":         {"states:*:*:stateMachine:orgguard-*"}, // starting an execution is a matter of its machine
 }
 
 // unscoped are actions that IAM evaluates without a resource.

@@ -16,7 +16,7 @@ func newScheduleCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:        "schedule",
 		Usage:       "the audit that runs by itself",
-		Subcommands: []*cli.Command{newScheduleInstallCommand(s), newScheduleRemoveCommand(s), newScheduleRenderCommand(s)},
+		Subcommands: []*cli.Command{newScheduleInstallCommand(s), newScheduleStatusCommand(s), newScheduleRunCommand(s), newScheduleRemoveCommand(s), newScheduleRenderCommand(s)},
 	}
 }
 

@@ -1,12 +1,20 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs/journal"
@@ -42,6 +50,7 @@ func (lw *limitedWorld) jobRun(command, dir string, run func(*session) error) ma
 	s := lw.session(writes)
 	var out strings.Builder
 	s.out, s.err = &out, &out
+	s.aws = lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("100000000001", limited, "orgguard"))
 	s.sandbox, s.sandboxFile = true, filepath.Join(dir, "sandbox.json") // for the journal
 	s.config, s.configGiven = filepath.Join(dir, "orgguard.yaml"), true
 	defer func() {
@@ -57,6 +66,25 @@ func (lw *limitedWorld) jobRun(command, dir string, run func(*session) error) ma
 		lw.t.Errorf("%s was refused %v", command, r)
 	}
 	return s.pool.Used()
+}
+
+// tamperJob does to the job what CloudFormation does not see.
+func (lw *limitedWorld) tamperJob() {
+	lw.t.Helper()
+	cfg, ctx := lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("200000000001", "OrganizationAccountAccessRole", "somebody")), lw.t.Context()
+	clock, functions, name := scheduler.NewFromConfig(cfg), lambda.NewFromConfig(cfg), aws.String(baseline.JobName)
+	was, err := clock.GetSchedule(ctx, &scheduler.GetScheduleInput{Name: name})
+	if err != nil {
+		lw.t.Fatal(err)
+	}
+	bucket := aws.String("orgguard-audit-200000000001-ap-northeast-1")
+	_, err = clock.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{Name: name, ScheduleExpression: was.ScheduleExpression, FlexibleTimeWindow: was.FlexibleTimeWindow, Target: was.Target, State: "DISABLED"})
+	_, err2 := functions.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: aws.Int32(0)})
+	_, err3 := s3.NewFromConfig(cfg).PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: aws.String("other.zip"), Body: strings.NewReader("mine")})
+	_, err4 := functions.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: name, S3Bucket: bucket, S3Key: aws.String("other.zip")})
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		lw.t.Fatal(err)
+	}
 }
 
 func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
@@ -108,7 +136,44 @@ func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
 	install(first, jobFlags{})
 	undo("schedule install")
 	install(first, jobFlags{})
+	look := func(want ...string) {
+		t.Helper()
+		note("schedule status", lw.jobRun("schedule status", dir, func(s *session) error {
+			r, err := s.scheduleStatus(t.Context(), jobFlags{})
+			if err != nil || len(r.Unseen) > 0 || len(r.Problems) != len(want) {
+				t.Errorf("unseen %q, problems %q, %v", r.Unseen, r.Problems, err)
+			}
+			for i := range min(len(want), len(r.Problems)) {
+				if !strings.Contains(r.Problems[i], want[i]) {
+					t.Errorf("problem %q, want %q", r.Problems[i], want[i])
+				}
+			}
+			return err
+		}))
+	}
+	begin := func() {
+		t.Helper()
+		note("schedule run", lw.jobRun("schedule run", dir, func(s *session) error {
+			begun, err := s.base.RunJob(t.Context(), s.pool)
+			if err != nil {
+				return err
+			}
+			_, err = s.lastRun(t.Context(), time.Time{})
+			_, ferr := s.base.RunFailed(t.Context(), s.pool, begun)
+			return errors.Join(err, ferr)
+		}))
+	}
+	lw.w.SetProgram(func(context.Context, sim.Principal, map[string]string, []byte) ([]byte, error) {
+		return []byte("{}"), nil
+	})
+	look("it has not run yet")
+	begin()
+	lw.tamperJob()
+	look("its schedule is off", "its function is gone, or may not run", "its function runs another package", "it has not run yet")
+	remove(baseline.KeepHistory)
+	install(first, jobFlags{})
 	install(second, jobFlags{every: "1h", engine: "stepfunctions", reserved: "none"})
+	begin()
 	undo("schedule install")
 	remove(baseline.KeepHistory)
 	undo("schedule remove")
@@ -117,10 +182,10 @@ func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
 	// CloudFormation uses the others with the rights of whoever asks it to. Of these, some
 	// are for when something fails, and some where the roles are those that bootstrap makes.
 	rare := []string{"organizations:EnableAWSServiceAccess", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStackSet", "cloudformation:ListStackInstances"}
-	for _, command := range []string{"schedule install", "schedule remove"} {
+	for _, command := range []string{"schedule install", "schedule remove", "schedule status", "schedule run"} {
 		for _, action := range slices.Concat(lw.need(command).caller, lw.need(command).member) {
 			service, _, _ := strings.Cut(action, ":")
-			if used[command][action] == 0 && slices.Contains([]string{"cloudformation", "organizations", "ssm"}, service) && !slices.Contains(rare, action) {
+			if used[command][action] == 0 && (slices.Contains([]string{"cloudformation", "organizations", "ssm"}, service) || (command == "schedule status" || command == "schedule run") && service != "s3") && !slices.Contains(rare, action) {
 				t.Errorf("%s prints %s and never uses it", command, action)
 			}
 		}

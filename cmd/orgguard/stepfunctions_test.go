@@ -21,7 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs/finding"
@@ -50,10 +49,6 @@ func (c *cloud) admin() aws.Config {
 	return c.w.Config(c.region, c.w.RolePrincipal(c.account, "Admin", "admin"))
 }
 
-// untold are resources that the world has no type for: the function, its log and what
-// begins and watches it.
-var untold = []string{"Function", "Retries", "Log", "Clock", "Silent", "Failing"}
-
 // deploy deploys the rendered template of an engine.
 func (c *cloud) deploy(config string) {
 	t := c.t
@@ -68,45 +63,30 @@ func (c *cloud) deploy(config string) {
 		t.Fatal(err)
 	}
 	lambda := fmt.Sprintf("arn:aws:lambda:%s:%s:function:orgguard-audit", c.region, c.account)
-	var doc yaml.Node
-	if err := yaml.Unmarshal(files[0].text, &doc); err != nil {
-		t.Fatal(err)
-	}
-	strip(doc.Content[0], map[string]string{"Function.Arn": lambda, "Log.Arn": "arn:aws:logs:" + c.region + ":" + c.account + ":log-group:/aws/lambda/orgguard-audit"})
-	body, err := yaml.Marshal(&doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cfn := t.Context(), cloudformation.NewFromConfig(c.admin())
-	parameter := func(k, v string) cfntypes.Parameter {
-		return cfntypes.Parameter{ParameterKey: &k, ParameterValue: &v}
-	}
-	if _, err := cfn.CreateStack(ctx, &cloudformation.CreateStackInput{
-		StackName: aws.String("orgguard-audit"), TemplateBody: aws.String(string(body)), Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam},
-		Parameters: []cfntypes.Parameter{parameter("OrganizationId", c.organization()), parameter("CodeKey", "code/x.zip"), parameter("ReservedConcurrency", "")},
-	}); err != nil {
-		t.Fatal(err)
-	}
-	var status cfntypes.StackStatus
-	for range 1000 { // every look lets the world go on
-		out, err := cfn.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("orgguard-audit")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if status = out.Stacks[0].StackStatus; !strings.HasSuffix(string(status), "IN_PROGRESS") {
-			break
-		}
-	}
-	if status != cfntypes.StackStatusCreateComplete {
-		events, err := cfn.DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: aws.String("orgguard-audit")})
-		for _, e := range events.StackEvents {
-			t.Logf("%s %s %s", aws.ToString(e.LogicalResourceId), e.ResourceStatus, aws.ToString(e.ResourceStatusReason))
-		}
-		t.Fatalf("the stack is %s (%v)", status, err)
-	}
 	c.bucket = "orgguard-audit-" + c.account + "-" + c.region
+	ctx, cfn, bucket := t.Context(), cloudformation.NewFromConfig(c.admin()), s3.NewFromConfig(c.admin())
+	body := string(files[0].text)
+	parameters := func(code string) []cfntypes.Parameter {
+		var out []cfntypes.Parameter
+		for k, v := range map[string]string{"OrganizationId": c.organization(), "CodeKey": code, "ReservedConcurrency": ""} {
+			out = append(out, cfntypes.Parameter{ParameterKey: aws.String(k), ParameterValue: aws.String(v)})
+		}
+		return out
+	}
+	named := []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam}
+	if _, err := cfn.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: aws.String("orgguard-audit"), TemplateBody: &body, Capabilities: named, Parameters: parameters("")}); err != nil {
+		t.Fatal(err)
+	}
+	c.settled(cfn)
+	if _, err := bucket.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: aws.String("code/x.zip"), Body: strings.NewReader("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cfn.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: aws.String("orgguard-audit"), TemplateBody: &body, Capabilities: named, Parameters: parameters("code/x.zip")}); err != nil {
+		t.Fatal(err)
+	}
+	c.settled(cfn)
 	c.machine = fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:orgguard-audit", c.region, c.account)
-	if _, err := s3.NewFromConfig(c.admin()).PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: aws.String("orgguard.yaml"), Body: strings.NewReader(config)}); err != nil {
+	if _, err := bucket.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: aws.String("orgguard.yaml"), Body: strings.NewReader(config)}); err != nil {
 		t.Fatal(err)
 	}
 	c.f, err = newFunction(globals{concurrency: 256}, func(name string) string {
@@ -117,6 +97,33 @@ func (c *cloud) deploy(config string) {
 	}
 	c.f.globals.config, c.f.globals.configGiven, c.f.globals.quiet, c.f.globals.region = "s3://"+c.bucket+"/orgguard.yaml", true, true, c.region
 	c.w.SetFunction(lambda, sim.Function{Role: "arn:aws:iam::" + c.account + ":role/orgguard-audit", Code: c.run})
+}
+
+// settled waits until CloudFormation is done with the stack, and holds it to success.
+func (c *cloud) settled(cfn *cloudformation.Client) {
+	c.t.Helper()
+	name := aws.String("orgguard-audit")
+	var status cfntypes.StackStatus
+	for range 1000 { // every look lets the world go on
+		out, err := cfn.DescribeStacks(c.t.Context(), &cloudformation.DescribeStacksInput{StackName: name})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if status = out.Stacks[0].StackStatus; !strings.HasSuffix(string(status), "IN_PROGRESS") {
+			break
+		}
+	}
+	if status == cfntypes.StackStatusCreateComplete || status == cfntypes.StackStatusUpdateComplete {
+		return
+	}
+	events, err := cfn.DescribeStackEvents(c.t.Context(), &cloudformation.DescribeStackEventsInput{StackName: name})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, e := range events.StackEvents {
+		c.t.Logf("%s %s %s", aws.ToString(e.LogicalResourceId), e.ResourceStatus, aws.ToString(e.ResourceStatusReason))
+	}
+	c.t.Fatalf("the stack is %s", status)
 }
 
 // withIdentity is the function as the world runs it.
@@ -132,23 +139,6 @@ func (c *cloud) organization() string {
 		c.t.Fatal(err)
 	}
 	return *out.Organization.Id
-}
-
-// strip takes away what the world has no type for, and resolves references to it.
-func strip(n *yaml.Node, arns map[string]string) {
-	if n.Kind == yaml.MappingNode {
-		for i := len(n.Content) - 2; i >= 0; i -= 2 {
-			if slices.Contains(untold, n.Content[i].Value) && n.Content[i+1].Kind == yaml.MappingNode {
-				n.Content = slices.Delete(n.Content, i, i+2)
-			}
-		}
-	}
-	if arn, ok := arns[n.Value]; ok && n.Tag == "!GetAtt" {
-		n.Tag, n.Value = "!!str", arn
-	}
-	for _, c := range n.Content {
-		strip(c, arns)
-	}
 }
 
 // run is the function's code, with the identity that it has in the world.
@@ -255,6 +245,58 @@ func TestPartsSayWhatOneAuditSays(t *testing.T) {
 	}
 	if text(t, parts) != text(t, whole) {
 		t.Error("the parts and one audit differ")
+	}
+}
+
+// A part that keeps dying in the state machine is tried as often as the machine says,
+// and then its accounts are not assessed, by name, while the others are as ever.
+func TestAPartThatKeepsDyingIsNotAssessed(t *testing.T) {
+	w, err := sim.New(sim.Generate(150, 20, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cloud{t: t, w: w, account: "100000000000", region: "us-east-1"}
+	c.deploy(bigConfig)
+	if _, err := c.execute("whole"); err != nil {
+		t.Fatal(err)
+	}
+	whole := c.report()
+	tries := 0
+	c.fails = func(event []byte) error {
+		if strings.Contains(string(event), `"shard":2`) {
+			tries++
+			return &AuditFailed{"died"}
+		}
+		return nil
+	}
+	d, err := c.execute("dying")
+	if err != nil || tries != 4 || d.Code != exitIncomplete || d.Accounts != 150 {
+		t.Fatalf("%+v after %d tries, %v", d, tries, err)
+	}
+	part := c.report()
+	blind, seen := map[string]bool{}, map[string]int{}
+	for _, f := range part.Findings {
+		if f.Status == finding.NotAssessed {
+			blind[f.Account] = true
+			if !strings.Contains(f.Reason, "part 2/2 of the audit is missing") {
+				t.Errorf("%s is not assessed because %q", f.Account, f.Reason)
+			}
+		} else if f.Account != "" {
+			seen[f.Account]++
+		}
+	}
+	for _, f := range whole.Findings {
+		if !blind[f.Account] && f.Account != "" {
+			seen[f.Account]--
+		}
+	}
+	for account, n := range seen {
+		if n != 0 || blind[account] {
+			t.Errorf("account %s: %d findings more or less than in the whole audit, not assessed: %t", account, n, blind[account])
+		}
+	}
+	if len(blind) < 30 || len(blind) > 120 {
+		t.Errorf("%d of 150 accounts are not assessed", len(blind))
 	}
 }
 
