@@ -48,7 +48,12 @@ func newDoctorCommand(s streams) *cli.Command {
 			}
 			return withOpened(c.Context, g, open, func(ctx context.Context, s *session) error {
 				if checks == nil {
-					checks = doctor.Diagnose(s.survey(ctx, o.command), s.intent(o.command))
+					in := s.intent(o.command)
+					if s.cfg.Journal.Bucket != "" {
+						to := s.journalCopy()
+						in.Journal = doctor.Journal{Bucket: to.Where(), Err: to.Reach(ctx)}
+					}
+					checks = doctor.Diagnose(s.survey(ctx, o.command), in)
 				}
 				return s.tell(ctx, checks, o)
 			})

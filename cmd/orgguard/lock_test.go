@@ -60,12 +60,16 @@ func TestTheSecondProcessIsToldWhoIsAtWork(t *testing.T) {
 		t.Errorf("the second one: %v\n%s", err, told)
 	}
 	close(release)
-	<-ended
+	if err := <-ended; err != nil {
+		t.Logf("the first one: %v", err) // moto may not show what was attached
+	}
 	if !strings.Contains(said.String(), "create policy orgguard-protect-config") {
 		t.Errorf("the first one: %s", said)
 	}
 	third, told := rollout(upstream.String())
-	_ = third.Run() // moto may not verify what was attached; the lock is what this is about
+	if err := third.Run(); err != nil {
+		t.Logf("the third one: %v", err)
+	}
 	if strings.Contains(told.String(), "--break-lock") {
 		t.Errorf("the lock is still held:\n%s", told)
 	}

@@ -271,6 +271,9 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	if cfg.Journal.Bucket != "" && journals[command] {
 		g.caller, g.member = join(g.caller, keepJournal), join(g.member, keepJournal)
 	}
+	if cfg.Journal.Bucket != "" && command == "doctor" {
+		g.caller, g.member = join(g.caller, []string{"s3:ListBucket"}), join(g.member, []string{"s3:ListBucket"})
+	}
 	if !g.baseline {
 		return g, true
 	}

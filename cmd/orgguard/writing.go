@@ -78,13 +78,18 @@ func (s *session) journalDir() string {
 // keeper is where journals are kept, in the directory and where the configuration says.
 func (s *session) keeper(dir string) journal.Keeper {
 	k := journal.Keeper{Dir: dir, Now: s.now}
-	if j := s.cfg.Journal; j.Bucket != "" {
-		k.Copy = bucket.Copy{
-			API: s.pool.S3, At: s.pool.In(s.org.Partition, s.base.Security, s.base.Home).S3,
-			Name: j.Bucket, Owner: s.base.Security, Prefix: j.Prefix, Organization: s.org.ID,
-		}
+	if s.cfg.Journal.Bucket != "" {
+		k.Copy = s.journalCopy()
 	}
 	return k
+}
+
+// journalCopy is the bucket that the configuration names for the journal.
+func (s *session) journalCopy() bucket.Copy {
+	return bucket.Copy{
+		API: s.pool.S3, At: s.pool.In(s.org.Partition, s.base.Security, s.base.Home).S3,
+		Name: s.cfg.Journal.Bucket, Owner: s.base.Security, Prefix: s.cfg.Journal.Prefix, Organization: s.org.ID,
+	}
 }
 
 // locked does something under the organization's lock. It is let go at the end, after

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,6 +54,7 @@ func Diagnose(s *survey.Survey, in Intent) []Check {
 	d.regions()
 	d.recorders()
 	d.stackSets()
+	d.journal()
 	d.permissions()
 	Sort(d.checks)
 	return d.checks
@@ -83,6 +85,23 @@ func (d *diagnosis) blind(id string, err error) {
 	c := d.add(id, Unknown, "%s", orgs.Reason(err))
 	if orgs.Denied(err) {
 		c.Fix = "orgguard permissions --command doctor"
+	}
+}
+
+// journal judges the bucket where the journal is kept. What S3 says of the bucket
+// itself comes with advice; anything else may pass.
+func (d *diagnosis) journal() {
+	j := d.in.Journal
+	var h *orgs.Hinted
+	switch {
+	case j.Bucket == "":
+		d.add("journal", OK, "the journal is kept where orgguard runs, and in no bucket")
+	case j.Err == nil:
+		d.add("journal", OK, "the journal is kept in %s too, which can be read", j.Bucket)
+	case errors.As(j.Err, &h):
+		d.add("journal", Blocker, "%s: %s", j.Bucket, orgs.Reason(j.Err)).Fix = h.Next
+	default:
+		d.add("journal", Unknown, "%s: %s", j.Bucket, orgs.Reason(j.Err))
 	}
 }
 

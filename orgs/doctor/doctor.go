@@ -138,6 +138,7 @@ var questions = []Question{
 	{"regions", "Regions", "where a Region is off nothing can be deployed, and nothing runs either"},
 	{"recorders", "recorders and channels", "AWS Config takes one recorder and one channel in an account and Region: a second one makes a stack fail"},
 	{"stackset-size", "size of the stack sets", "CloudFormation refuses more stack instances in one stack set"},
+	{"journal", "bucket of the journal", "nothing is changed while the journal cannot be written"},
 	{"permissions", "permissions", "a command that lacks a right stops halfway"},
 }
 
@@ -164,6 +165,12 @@ type StackSet struct {
 	Instances int
 }
 
+// Journal is where the journal is kept besides the local directory.
+type Journal struct {
+	Bucket string // "" for nowhere
+	Err    error  // why it cannot be read
+}
+
 // Policy is the SCP that a rollout would attach; the zero Policy stands for none.
 type Policy struct {
 	Name       string
@@ -186,6 +193,7 @@ type Intent struct {
 	PerNode   Quota // policies on one root, OU or account
 	Size      Quota // characters of a policy
 	StackSets []StackSet
+	Journal   Journal
 	// Command is the command whose rights must not lack; Commands are the
 	// rights of each, in the order in which they are told.
 	Command  string

@@ -170,6 +170,15 @@ func (c Copy) Get(ctx context.Context, run string) ([]byte, error) {
 	return bytes.Join(lines, nil), err
 }
 
+// Reach says why the bucket cannot be read; nil when it can. Whether it can be written
+// shows when something is.
+func (c Copy) Reach(ctx context.Context) error {
+	_, err := c.API.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: aws.String(c.Name), Prefix: aws.String(c.root()), MaxKeys: aws.Int32(1), ExpectedBucketOwner: aws.String(string(c.Owner)),
+	}, c.At)
+	return c.explained(err)
+}
+
 // Runs returns every run of the organization.
 func (c Copy) Runs(ctx context.Context) ([]journal.Copied, error) {
 	found, err := c.keys(ctx, c.root())
