@@ -96,6 +96,7 @@ func newNoticeWorld(t *testing.T) *noticeWorld {
 	for name, value := range map[string]string{"/hook": server.URL + "/in?token=hunter2", "/key": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
 		must(ssm.NewFromConfig(nw.cfg).PutParameter(ctx, &ssm.PutParameterInput{Name: &name, Value: &value, Type: ssmtypes.ParameterTypeSecureString}))(t)
 	}
+	must(securityhub.NewFromConfig(nw.cfg).EnableSecurityHub(ctx, &securityhub.EnableSecurityHubInput{}))(t)
 	topics := sns.NewFromConfig(nw.cfg)
 	for _, name := range []string{"audits", "audits-chat"} {
 		must(topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name}))(t)
@@ -378,6 +379,21 @@ func TestWhatSecurityHubDoesNotTakeIsTold(t *testing.T) {
 	}
 }
 
+func TestASecurityHubThatIsOffIsSaid(t *testing.T) {
+	nw := newNoticeWorld(t)
+	must(securityhub.NewFromConfig(nw.cfg).DisableSecurityHub(t.Context(), &securityhub.DisableSecurityHubInput{}))(t)
+	if err := nw.tell(nw.record("1")); err == nil || !strings.Contains(nw.said.String(), "switch Security Hub on in the account that runs the audit") {
+		t.Errorf("%v, said %s", err, nw.said.String())
+	}
+	// The others are told, and told of it.
+	if err := nw.tell(nw.record("12")); err != nil {
+		t.Error(err)
+	}
+	if mails := nw.w.Outbox(); !strings.Contains(mails[len(mails)-1].Message+mails[len(mails)-2].Message, "Could not be told before: security-hub") {
+		t.Errorf("%+v", mails)
+	}
+}
+
 func TestATestMessageReachesEveryChannel(t *testing.T) {
 	nw := newNoticeWorld(t)
 	tl, err := nw.s.newTeller(t.Context(), "")
@@ -401,6 +417,7 @@ func TestChannelsNeedExactlyTheRightsTheyPrint(t *testing.T) {
 	ctx := t.Context()
 	somebody := lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("100000000001", "OrgAdmin", "setup"))
 	key := must(kms.NewFromConfig(somebody).CreateKey(ctx, &kms.CreateKeyInput{}))(t)
+	must(securityhub.NewFromConfig(somebody).EnableSecurityHub(ctx, &securityhub.EnableSecurityHubInput{}))(t)
 	topics := sns.NewFromConfig(somebody)
 	for _, name := range []string{"audits", "audits-chat"} {
 		must(topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name, Attributes: map[string]string{"KmsMasterKeyId": *key.KeyMetadata.Arn}}))(t)
@@ -484,6 +501,7 @@ func TestTheScheduledAuditTellsPeople(t *testing.T) {
 	c := &cloud{t: t, w: w, account: account, region: region}
 	ctx := t.Context()
 	key := must(kms.NewFromConfig(c.admin()).CreateKey(ctx, &kms.CreateKeyInput{}))(t)
+	must(securityhub.NewFromConfig(c.admin()).EnableSecurityHub(ctx, &securityhub.EnableSecurityHubInput{}))(t)
 	topics := sns.NewFromConfig(c.admin())
 	must(topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("audits"), Attributes: map[string]string{"KmsMasterKeyId": *key.KeyMetadata.Arn}}))(t)
 	must(topics.Subscribe(ctx, &sns.SubscribeInput{TopicArn: aws.String("arn:aws:sns:us-east-1:" + account + ":audits"), Protocol: aws.String("email"), Endpoint: aws.String("a@example.com")}))(t)

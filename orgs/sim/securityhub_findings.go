@@ -38,9 +38,13 @@ type hubFinding struct {
 }
 
 // hubProduct is the account's own product, for what has no integration.
+// https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html
 func hubProduct(c *call) string { return c.arn("securityhub", "product/"+c.caller.Account+"/default") }
 
 func batchImportFindings(c *call, in *securityhub.BatchImportFindingsInput) (*securityhub.BatchImportFindingsOutput, error) {
+	if _, err := c.hub(); err != nil {
+		return nil, err
+	}
 	if n := len(in.Findings); n == 0 || n > maxHubBatch {
 		return nil, apiError("InvalidInputException", "Invalid parameter 'findings': size must be between 1 and %d", maxHubBatch)
 	}
@@ -165,6 +169,9 @@ func said(v any) any {
 
 // getHubFindings knows the filters by id, generator, record state and workflow.
 func getHubFindings(c *call, in *securityhub.GetFindingsInput) (*securityhub.GetFindingsOutput, error) {
+	if _, err := c.hub(); err != nil {
+		return nil, err
+	}
 	var found []types.AwsSecurityFinding
 	all := c.here().HubFindings
 	for _, key := range slices.Sorted(maps.Keys(all)) {
