@@ -40,6 +40,7 @@ type Job struct {
 	Params  map[string]string // all of its parameters but codeParam and originParam
 	Objects []JobObject
 	Code    string // the key of the object that is the function's package
+	Events  string // the template of the stack in the management account; "" for none
 }
 
 // JobObject is an object that the job's bucket has to hold.
@@ -89,6 +90,7 @@ const sumMetadata = "orgguard-sha256"
 // JobLook is what is deployed of the job.
 type JobLook struct {
 	stack   stackState
+	events  stackState // in the management account, where the caller may look
 	bucket  jobBucket
 	objects map[string]objectWas // by key, those that are there
 	// delegated says whether the security account may ask Organizations and
@@ -131,6 +133,11 @@ func (b *Baseline) LookJob(ctx context.Context, pool *access.Pool, j Job) (*JobL
 	}
 	if err := b.lookBucket(ctx, s, j, l); err != nil {
 		return nil, err
+	}
+	if b.ownsManagement(pool) {
+		if l.events, err = observeStack(ctx, b.eventsSite(pool), jobEventsStack); err != nil {
+			return nil, err
+		}
 	}
 	// A member account that could read the organization is a delegated administrator
 	// of something; of what, the management account can tell.
@@ -269,6 +276,7 @@ func (b *Baseline) ProposeJob(l *JobLook, j Job, pool *access.Pool) Proposal {
 	if !st.is(whole) || st.failedCreation() || st.inProgress() {
 		p.jobStack(whole, st, "")
 	}
+	p.events(l.events, j.Events)
 	return p.Proposal
 }
 
@@ -440,6 +448,9 @@ func (b *Baseline) RemoveJob(ctx context.Context, pool *access.Pool, h History) 
 			return nil, dropStack(ctx, s, name)
 		}})
 	}
+	if err := p.dropEvents(ctx); err != nil {
+		return Proposal{}, err
+	}
 	p.jobHistory(ctx, s, b.JobBucket(), h)
 	return p.Proposal, nil
 }
@@ -513,6 +524,8 @@ func (u *undoer) job(ctx context.Context, r journal.Record, records []journal.Re
 		u.leave(r, "what was deleted cannot be brought back", true)
 	case jobStack:
 		u.jobStackBack(ctx, r, records)
+	case jobEvents:
+		u.eventsBack(ctx, r)
 	}
 }
 

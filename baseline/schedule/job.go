@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // Job is an audit that is to run by itself.
@@ -133,3 +135,6 @@ func quote(s string) string {
 	}
 	return string(b)
 }
+
+// GlobalRegion is where AWS Organizations records its calls.
+func (j Job) GlobalRegion() string { return orgs.PartitionOf(j.Region).GlobalRegion }

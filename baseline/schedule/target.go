@@ -69,12 +69,12 @@ var Targets = []Target{
 	},
 	{
 		Name:  "lambda", // a function in the security account
-		files: []file{{"{name}-lambda.yaml", "lambda.tmpl"}},
+		files: []file{{"{name}-lambda.yaml", "lambda.tmpl"}, {"{name}-events.yaml", "events.tmpl"}},
 	},
 	{
 		Name:  "stepfunctions", // the same function for each part, and a state machine
 		parts: true,
-		files: []file{{"{name}-stepfunctions.yaml", "stepfunctions.tmpl"}},
+		files: []file{{"{name}-stepfunctions.yaml", "stepfunctions.tmpl"}, {"{name}-events.yaml", "events.tmpl"}},
 	},
 }
 

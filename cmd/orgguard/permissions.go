@@ -85,6 +85,8 @@ var (
 	lookJob  = []string{"cloudformation:DescribeStacks", "cloudformation:GetTemplate", "s3:GetBucketTagging"}
 	writeJob = []string{
 		"cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource",
+		"events:CreateEventBus", "events:DeleteEventBus", "events:DeleteRule", "events:DescribeEventBus", "events:DescribeRule", "events:ListTargetsByRule", "events:PutPermission", "events:PutRule",
+		"events:PutTargets", "events:RemovePermission", "events:RemoveTargets", "events:TagResource", "lambda:AddPermission", "lambda:RemovePermission",
 		"iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:GetRole", "iam:PassRole", "iam:PutRolePolicy", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
 		"lambda:CreateFunction", "lambda:DeleteFunction", "lambda:DeleteFunctionConcurrency", "lambda:DeleteFunctionEventInvokeConfig", "lambda:GetFunction",
 		"lambda:GetFunctionEventInvokeConfig", "lambda:PutFunctionConcurrency", "lambda:PutFunctionEventInvokeConfig", "lambda:TagResource", "lambda:UntagResource",
@@ -107,7 +109,8 @@ var (
 	}
 	// removeJob is for schedule remove, --delete-history included.
 	removeJob = []string{
-		"cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudwatch:DeleteAlarms", "iam:DeleteRole", "iam:DeleteRolePolicy",
+		"cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudwatch:DeleteAlarms", "events:DeleteEventBus", "events:DeleteRule", "events:DescribeEventBus", "events:ListTargetsByRule",
+		"events:RemovePermission", "events:RemoveTargets", "iam:DeleteRole", "iam:DeleteRolePolicy", "lambda:RemovePermission",
 		"lambda:DeleteFunction", "lambda:DeleteFunctionEventInvokeConfig", "logs:DeleteLogGroup", "s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions",
 		"scheduler:DeleteSchedule", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Unsubscribe", "sqs:DeleteQueue", "states:DeleteStateMachine",
 	}

@@ -169,7 +169,7 @@ func (s *session) wantedJob(f jobFlags) (baseline.Job, schedule.Choice, error) {
 	default:
 		reserved = f.reserved
 	}
-	return baseline.Job{Body: string(files[0].text), Params: map[string]string{
+	return baseline.Job{Body: string(files[0].text), Events: string(files[1].text), Params: map[string]string{
 		"OrganizationId": s.org.ID, "ReaderAccount": s.reader(), "ReservedConcurrency": reserved,
 	}}, choice, nil
 }

@@ -62,7 +62,10 @@ func (lw *limitedWorld) jobRun(command, dir string, run func(*session) error) ma
 	if code, err := codeOf(run(s)); err != nil || code == exitUsage {
 		lw.t.Errorf("%s: %d %v\n%s", command, code, err, out.String())
 	}
-	if r := refusals(out.String()); len(r) > 0 {
+	if strings.Contains(out.String(), "Failed: ") {
+		lw.t.Errorf("%s failed", command)
+	}
+	if r := refusals(strings.Join(strings.Fields(out.String()), " ")); len(r) > 0 {
 		lw.t.Errorf("%s was refused %v", command, r)
 	}
 	return s.pool.Used()

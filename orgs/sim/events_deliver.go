@@ -116,8 +116,8 @@ func (w *World) send(d delivery) {
 }
 
 // try delivers to one target. It returns the error code and message of the
-// failure; "" when there was none. Targets of kinds the world does not have,
-// such as Lambda functions, accept everything.
+// failure; "" when there was none. Targets of kinds the world does not have accept
+// everything.
 func (w *World) try(d delivery) (code, why string) {
 	arn := aws.ToString(d.target.Arn)
 	service, region, account, resource, _ := arnParts(arn)
@@ -143,6 +143,8 @@ func (w *World) try(d delivery) (code, why string) {
 			in.MessageGroupId = p.MessageGroupId
 		}
 		return w.asRole(d, region, "SQS", "SendMessage", in)
+	case service == "lambda":
+		return w.invokeLater(d, arn, payload)
 	case service == "states":
 		return w.asRole(d, region, "SFN", "StartExecution", &sfn.StartExecutionInput{StateMachineArn: &arn, Input: &payload})
 	}

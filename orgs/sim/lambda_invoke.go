@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -180,6 +181,56 @@ func (c *call) runLater(arn string, f *lambdaFunction, event []byte) {
 	role := c.w.sessionOf(aws.ToString(f.Settings.Role), aws.ToString(f.Settings.FunctionName))
 	// The role that may not send loses the event, as in AWS.
 	_, _ = c.as(role, region, "SQS", "SendMessage", &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
+}
+
+// laterEvent is an event that a service handed to a function, and that waits until the
+// call that caused it is answered: the function makes calls of its own.
+type laterEvent struct {
+	Function string `json:"function"`
+	Event    string `json:"event"`
+}
+
+// maxLater bounds what waits, and so what functions can set off by what they do.
+const maxLater = 1000
+
+// invokeLater is an event of EventBridge for a function, whose policy has to let it in.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+func (w *World) invokeLater(d delivery, arn, payload string) (code, why string) {
+	f := w.functionAt(arn)
+	if f == nil {
+		return failNoResource, "the function " + arn + " does not exist"
+	}
+	request := policyRequest{servicePrincipal(eventsService, d.account), "lambda:InvokeFunction", arn, w.serviceContext(eventsService, d.account, d.ruleARN, d.now)}
+	if w.judge(f.policy(), request) != allows {
+		return failNoPermission, "the policy of the function does not admit EventBridge"
+	}
+	if len(w.state.Later) < maxLater {
+		w.state.Later = append(w.state.Later, laterEvent{arn, payload})
+	}
+	w.dirty()
+	return "", ""
+}
+
+// runWaiting handles what waits for functions. A world without a program for them, as
+// tools have it that only set something up, leaves it to the next one that has.
+func (w *World) runWaiting(c *call) {
+	if w.busy || w.program == nil {
+		return
+	}
+	w.busy = true
+	defer func() { w.busy = false }()
+	for range maxLater {
+		if len(w.state.Later) == 0 {
+			return
+		}
+		e := w.state.Later[0]
+		w.state.Later = slices.Clone(w.state.Later[1:])
+		if f := w.functionAt(e.Function); f != nil {
+			sub := *c
+			sub.ctx, sub.now = context.WithoutCancel(c.ctx), w.now()
+			sub.runLater(e.Function, f, []byte(e.Event))
+		}
+	}
 }
 
 // invokeFunction is the integration lambda:invoke.

@@ -27,6 +27,8 @@ type State struct {
 	Trails map[string]*trail `json:"trails,omitempty"`
 	// Outbox is every message a topic delivered to a mailbox, oldest first.
 	Outbox []Mail `json:"outbox"`
+	// Later is what functions are still to be given, oldest first.
+	Later []laterEvent `json:"later,omitempty"`
 	// Faults are kept with the state so that `sandbox tamper` can set them
 	// for later commands.
 	Faults Faults `json:"faults"`

@@ -70,6 +70,9 @@ func (w *World) answer(ctx context.Context, req *smithyhttp.Request) (any, error
 	}
 	w.settle(c)
 	out, err := w.invoke(c, middleware.GetStackValue(ctx, inputKey{}))
+	if len(w.state.Later) > 0 {
+		w.runWaiting(c)
+	}
 	if crash := w.crashDue(c); crash != nil {
 		crash()
 	}

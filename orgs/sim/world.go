@@ -23,6 +23,7 @@ type World struct {
 	identity   map[string]*scp.Evaluator // by identity-policy digest
 	functions  map[string]Function       // by ARN; never saved
 	program    Program                   // what functions run that CloudFormation made; never saved
+	busy       bool                      // with what waits for functions
 	faults     Faults
 	timing     Timing
 	now        func() time.Time
