@@ -18,7 +18,7 @@ CFNLINT_VERSION  = 1.51.0
 # rule.
 CFNLINT_PARTS = --ignore-checks E1010 E1020 E3005
 
-.PHONY: help build demo demo-schedule test check tidy fmt fmt-check vet lint templates rendered permissions race bench bench-audit fuzz mutate tools clean
+.PHONY: help build demo demo-schedule test check tidy fmt fmt-check vet lint templates rendered combinations permissions race bench bench-audit fuzz mutate tools clean
 
 help:
 	@echo 'build      bin/orgguard'
@@ -82,7 +82,7 @@ templates:
 		echo "$(CFNLINT) is not installed: pip install 'cfn-lint==$(CFNLINT_VERSION)'" >&2; exit 1; \
 	fi
 	@$(CFNLINT) $(CFNLINT_PARTS) -- baseline/templates/*.yaml
-	@$(MAKE) -s rendered
+	@$(MAKE) -s rendered combinations
 
 rendered: build
 	@rm -rf bin/templates && mkdir -p bin/templates
@@ -95,6 +95,13 @@ rendered: build
 	@files=`find bin/templates -name '*.yaml' -o -name '*.template.json'`; \
 	if [ -z "$$files" ]; then echo 'orgguard render wrote no template' >&2; exit 1; fi; \
 	$(CFNLINT) -- $$files
+
+# Every template that some choice of controls makes, through cfn-lint.
+combinations:
+	@rm -rf bin/combinations && mkdir -p bin/combinations
+	@$(GO) test -count=1 -run '^TestEveryCombinationRenders$$' ./baseline -rendered "$$PWD/bin/combinations"
+	@if [ `ls bin/combinations | wc -l` -lt 50 ]; then echo 'too few templates were written' >&2; exit 1; fi
+	@$(CFNLINT) -- bin/combinations/*.yaml
 
 # The README's table of permissions, from the code.
 permissions:

@@ -16,6 +16,9 @@ import (
 	"github.com/orgguard/orgguard/orgs/spec"
 )
 
+// rendered is where `make combinations` has every template written.
+var rendered = flag.String("rendered", "", "write every template that TestEveryCombinationRenders meets into this directory")
+
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // smallOrg is enough of an organization to render templates for.
@@ -39,19 +42,32 @@ func resolveSmall(t *testing.T, partition, config string) (*Baseline, error) {
 // read when they change a template.
 func TestRenderedTemplates(t *testing.T) {
 	seen := map[string]bool{}
-	for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
-		b, err := resolveSmall(t, "aws", fmt.Sprintf("regions: [eu-west-1, us-east-1]\nhome_region: eu-west-1\nalerts: {mode: %s, email: [one@example.com, two@example.com]}\n", mode))
+	defaults := map[string]string{} // of central alerts, by name
+	for _, c := range []struct{ name, alerts, rest string }{
+		{"central", "mode: central", ""},
+		{"local", "mode: local", ""},
+		// What is off by default, and not the templates that it leaves as they are.
+		{"more", "mode: central, slack: {workspace_id: T0123ABCD, channel_id: C0456EFGH}", "baseline: {admin-roles: {trusted_roles: [\"arn:aws:iam::200000000001:role/Platform*\"]}, " +
+			"detective-guardrails: true, cloudtrail: true, unauthorized-alert: true, network-change-alert: true, iam-policy-alert: true}\n"},
+	} {
+		b, err := resolveSmall(t, "aws", "regions: [eu-west-1, us-east-1]\nhome_region: eu-west-1\nalerts: {"+c.alerts+", email: [one@example.com, two@example.com]}\n"+c.rest)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, tmpl := range b.Templates() {
-			t.Run(string(mode)+" "+tmpl.Name, func(t *testing.T) {
+			if c.name == "central" {
+				defaults[tmpl.Name] = tmpl.Body
+			}
+			if c.name == "more" && defaults[tmpl.Name] == tmpl.Body {
+				continue
+			}
+			t.Run(c.name+" "+tmpl.Name, func(t *testing.T) {
 				var head strings.Builder
 				fmt.Fprintf(&head, "# controls: %s\n", strings.Join(tmpl.Controls, ", "))
 				for _, k := range sortedKeys(tmpl.Parameters) {
 					fmt.Fprintf(&head, "# %s: %s\n", k, tmpl.Parameters[k])
 				}
-				file := filepath.Join("testdata", "golden", string(mode)+"."+tmpl.Name+".yaml")
+				file := filepath.Join("testdata", "golden", c.name+"."+tmpl.Name+".yaml")
 				seen[file] = true
 				golden(t, file, head.String()+tmpl.Body)
 			})
@@ -119,6 +135,7 @@ func TestEveryCombinationRenders(t *testing.T) {
 	}
 	const maxTemplate = 51_200 // bytes of a TemplateBody
 	n := 0
+	written := map[string]bool{}
 	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
 		for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
 			for _, on := range choices() {
@@ -156,6 +173,13 @@ func TestEveryCombinationRenders(t *testing.T) {
 				for _, tmpl := range b.Templates() {
 					if len(tmpl.Body) >= maxTemplate {
 						t.Errorf("%s has %d bytes", tmpl.Name, len(tmpl.Body))
+					}
+					if *rendered != "" && !written[tmpl.Body] {
+						written[tmpl.Body] = true
+						file := filepath.Join(*rendered, fmt.Sprintf("%s.%d.yaml", tmpl.Name, len(written)))
+						if err := os.WriteFile(file, []byte(tmpl.Body), 0o600); err != nil {
+							t.Fatal(err)
+						}
 					}
 					again, err := parseTemplate(tmpl.Name, []byte(tmpl.Body))
 					if err != nil {
