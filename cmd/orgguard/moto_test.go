@@ -252,7 +252,7 @@ func keepForm(next http.Handler) http.Handler {
 func (w *wire) run(t *testing.T, args ...string) (code int, stdout []byte, calls []wireCall) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "orgguard.yaml")
-	text := fmt.Sprintf("version: 1\nregions: [eu-west-1, us-east-1]\nhome_region: eu-west-1\nsecurity_account: %q\nalerts:\n  email: [security@example.com]\n", w.ids["security"])
+	text := fmt.Sprintf("version: 1\nregions: [eu-west-1, us-east-1]\nhome_region: eu-west-1\nsecurity_account: %q\nalerts:\n  email: [security@example.com]\naudit: {grace: 0s}\n", w.ids["security"]) // all its accounts are seconds old
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
