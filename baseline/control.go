@@ -91,6 +91,7 @@ var controls = []Control{
 	guardDuty,
 	accessAnalyzer,
 	securityHubControl,
+	liveTestAlert,
 }
 
 // Actions are the IAM actions that the controls which are on need in every account,

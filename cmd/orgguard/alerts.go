@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,12 +30,26 @@ func newAlertsTestCommand(s streams) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "control", Usage: "the samples of this control alone, by `ID`; repeatable"},
 			&cli.StringFlag{Name: "event", Usage: "instead, say which rules the event in `FILE` would fire and what the message would be; - for stdin"},
+			&cli.BoolFlag{Name: "live", Usage: "instead, send a harmless event from every account × Region and see whether it comes out of the topic"},
+			&cli.StringSliceFlag{Name: "account", Usage: "with --live: from this account alone, by number or `NAME`; repeatable"},
+			&cli.StringSliceFlag{Name: "ou", Usage: "with --live: from the accounts below this OU, by id, name or `PATH`; repeatable"},
+			&cli.StringSliceFlag{Name: "region", Usage: "with --live: from this `REGION` alone; repeatable"},
+			&cli.DurationFlag{Name: "wait", Value: time.Minute, Usage: "with --live: how long to wait for what was sent"},
+			&cli.BoolFlag{Name: "yes", Usage: "with --live: do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
 			formatFlag(reports.CaseFormats()),
 		},
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
 				return err
+			}
+			if c.Bool("live") {
+				return alertsLive(c, g, s)
+			}
+			for _, flag := range []string{"account", "ou", "region", "wait"} {
+				if c.IsSet(flag) {
+					return usage("--%s is for --live", flag)
+				}
 			}
 			session := &session{globals: g, streams: s}
 			if file := c.String("event"); file != "" {
@@ -65,6 +80,25 @@ func newAlertsTestCommand(s streams) *cli.Command {
 			return status(alertsCode(results))
 		},
 	}
+}
+
+// alertsLive reads what `alerts test --live` is told, and does it.
+func alertsLive(c *cli.Context, g globals, s streams) error {
+	if c.IsSet("control") || c.IsSet("event") {
+		return usage("--live sends an event of its own: --control and --event are about samples")
+	}
+	format, err := formatAmong(c.String("format"), "live tests", reports.LiveFormats())
+	if err != nil {
+		return err
+	}
+	o := liveOptions{
+		filter: baseline.Filter{Accounts: c.StringSlice("account"), OUs: c.StringSlice("ou"), Regions: c.StringSlice("region")},
+		wait:   c.Duration("wait"), yes: c.Bool("yes"), format: format,
+	}
+	if o.wait <= 0 {
+		return usage("--wait %s: want more than nothing", o.wait)
+	}
+	return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error { return runAlertsLive(ctx, s, o) })
 }
 
 // alertsCode is the exit code of a run of samples.

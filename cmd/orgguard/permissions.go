@@ -102,6 +102,11 @@ var (
 	lookJobState = []string{"cloudwatch:DescribeAlarms", "lambda:GetFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes"}
 	readHistory  = []string{"s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
 	runJob       = []string{"lambda:InvokeFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes", "states:DescribeExecution", "states:StartExecution"}
+	// sendLiveTest is for every account that sends a test event, and for that of the topic.
+	sendLiveTest = []string{
+		"events:PutEvents", "sns:Subscribe", "sns:Unsubscribe",
+		"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:ListQueues", "sqs:ReceiveMessage", "sqs:TagQueue",
+	}
 	// delegate is for the security account, from where the scheduled audit asks.
 	delegate = []string{
 		"cloudformation:ActivateOrganizationsAccess", "cloudformation:DescribeOrganizationsAccess", "iam:CreateServiceLinkedRole", "organizations:EnableAWSServiceAccess",
@@ -189,6 +194,11 @@ var grants = map[string]grant{
 		member: readBaseline,
 	},
 	"notices test": {caller: tellNotices, tells: true},
+	"alerts test --live": {
+		baseline: true,
+		caller:   join(readOrganization, readBaseline, sendLiveTest),
+		member:   join(readBaseline, sendLiveTest),
+	},
 	"init": {
 		caller: join(readOrganization, readSurvey, readAccount, []string{"cloudtrail:DescribeTrails"}),
 		member: readAccount,

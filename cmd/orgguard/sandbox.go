@@ -171,6 +171,7 @@ var tamperings = []string{
 	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
 	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended", "chat-changed", "analyzer-deleted",
 	"securityhub-auto-enable-off", "securityhub-member-removed", "securityhub-standard-off",
+	"live-rule-disabled", "live-target-removed", "alert-bus-closed", "alert-topic-closed",
 }
 
 // inNoAccount are the tamperings with what is the organization's.
@@ -255,6 +256,8 @@ func sandboxTamper(s streams) *cli.Command {
 					return told(s, err, "disabled rule orgguard-config-change in %s (%s), %s", a.ID, a.Name, cfg.Region)
 				case "guardduty-member-removed", "guardduty-member-suspended":
 					return tamperGuardDuty(ctx, s, w, what, region, a)
+				case "live-rule-disabled", "live-target-removed", "alert-bus-closed", "alert-topic-closed":
+					return tamperAlerts(ctx, s, w, what, region, a)
 				case "securityhub-member-removed", "securityhub-standard-off":
 					return tamperSecurityHub(ctx, s, w, what, region, a)
 				}

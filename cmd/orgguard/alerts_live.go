@@ -1,0 +1,402 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/spec"
+	"github.com/orgguard/orgguard/reports"
+)
+
+// liveOptions are what `alerts test --live` is told.
+type liveOptions struct {
+	filter baseline.Filter
+	wait   time.Duration
+	yes    bool
+	format reports.Format
+}
+
+// liveQueue begins the names of the queues in which the messages are awaited, so that
+// what is left behind is found.
+const liveQueue = "orgguard-live-test-"
+
+// spot is an account × Region.
+type spot struct {
+	account orgs.AccountID
+	region  string
+}
+
+// liveTest tries the alerts: events go in at one end, and come out of the topics at the
+// other, where a queue of its own listens.
+type liveTest struct {
+	*session
+	run       string // the marker of all events
+	cells     []spot
+	listeners map[spot]*listener // by where a topic is
+}
+
+// listener is a queue that gets what a topic sends.
+type listener struct {
+	at           access.At
+	queue        string // URL
+	subscription string // ARN
+	err          error
+}
+
+// runAlertsLive sends a harmless event from every chosen account × Region, waits for
+// the messages, and says of what did not arrive where it got stuck.
+func runAlertsLive(ctx context.Context, s *session, o liveOptions) error {
+	if !slices.Contains(s.base.Controls(), baseline.LiveTestID) {
+		return badInput(&orgs.Hinted{
+			Err:  errors.New("no rule lets test events through: " + baseline.LiveTestID + " is off"),
+			Next: "write `baseline: {" + baseline.LiveTestID + ": true}` and run a rollout",
+		})
+	}
+	t, err := s.newLiveTest(o.filter)
+	if err != nil {
+		return err
+	}
+	s.note("sends %d test events; everybody who gets alerts gets a message for each", len(t.cells))
+	s.note("until they have arrived, a queue %s* listens at %d topics; it is deleted after", liveQueue, len(t.listeners))
+	if !o.yes {
+		if err := s.agree(fmt.Sprintf("Send %d test events?", len(t.cells))); err != nil {
+			return err
+		}
+	}
+	// What was made goes again, whatever happens, Ctrl-C too.
+	defer t.cleanUp(context.WithoutCancel(ctx))
+	t.listen(ctx)
+	results := t.collect(ctx, t.send(ctx), o.wait)
+	t.explain(ctx, results)
+	if err := reports.WriteLiveTests(s.out, o.format, s.style(), results); err != nil {
+		return err
+	}
+	return status(liveCode(results, ctx.Err() != nil))
+}
+
+// liveCode is the exit code: what could not be tried beats what did not arrive.
+func liveCode(results []reports.LiveTest, interrupted bool) int {
+	code := exitOK
+	for _, r := range results {
+		switch {
+		case r.Error != "" || interrupted:
+			return exitIncomplete
+		case !r.Arrived:
+			code = exitDrift
+		}
+	}
+	return code
+}
+
+func (s *session) newLiveTest(f baseline.Filter) (*liveTest, error) {
+	accounts, err := s.accountsOf(f)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	for _, region := range f.Regions {
+		if !slices.Contains(s.base.Regions, region) {
+			return nil, usage("Region %s is none of the baseline's: %s", region, strings.Join(s.base.Regions, ", "))
+		}
+	}
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return nil, err
+	}
+	t := &liveTest{session: s, run: liveQueue + hex.EncodeToString(id), listeners: map[spot]*listener{}}
+	for _, a := range accounts {
+		if a.Excluded != "" || a.State != orgs.StateActive {
+			continue
+		}
+		for _, region := range s.base.Regions {
+			if len(f.Regions) > 0 && !slices.Contains(f.Regions, region) {
+				continue
+			}
+			cell := spot{a.ID, region}
+			t.cells = append(t.cells, cell)
+			t.listeners[t.topicOf(cell)] = &listener{}
+		}
+	}
+	if len(t.cells) == 0 {
+		return nil, usage("no account × Region is left to send an event from")
+	}
+	return t, nil
+}
+
+// topicOf is where the messages of an account × Region come out.
+func (t *liveTest) topicOf(cell spot) spot {
+	if t.cfg.Alerts.Mode == spec.Local {
+		return cell
+	}
+	return spot{t.base.Security, t.base.Home}
+}
+
+func (t *liveTest) at(p spot) access.At { return t.pool.In(t.org.Partition, p.account, p.region) }
+
+// marker is what a message is known by.
+func (t *liveTest) marker(cell spot) string {
+	return t.run + "/" + string(cell.account) + "/" + cell.region
+}
+
+// listen makes a queue at every topic.
+func (t *liveTest) listen(ctx context.Context) {
+	places := t.topics()
+	orgs.ForEach(ctx, places, t.workers(), func(ctx context.Context, p spot) (struct{}, error) {
+		l := t.listeners[p]
+		l.at = t.at(p)
+		l.err = l.open(ctx, t.pool, t.org.Partition.ID, p, t.run)
+		return struct{}{}, nil
+	})
+	for _, p := range places {
+		l := t.listeners[p]
+		if l.err != nil {
+			continue
+		}
+		old, err := t.pool.SQS.ListQueues(ctx, &sqs.ListQueuesInput{QueueNamePrefix: aws.String(liveQueue)}, l.at.SQS)
+		if err != nil {
+			continue // it is a courtesy
+		}
+		for _, url := range old.QueueUrls {
+			if url != l.queue {
+				t.note("left behind by another test, or still in use by one: aws sqs delete-queue --region %s --queue-url %s", p.region, url)
+			}
+		}
+	}
+}
+
+// topics are where topics are, in a lasting order.
+func (t *liveTest) topics() []spot {
+	var out []spot
+	for _, cell := range t.cells {
+		if p := t.topicOf(cell); !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// open makes the queue, lets the topic send to it, and subscribes it.
+func (l *listener) open(ctx context.Context, pool *access.Pool, partition string, p spot, name string) error {
+	topic := fmt.Sprintf("arn:%s:sns:%s:%s:orgguard-alerts", partition, p.region, p.account)
+	arn := fmt.Sprintf("arn:%s:sqs:%s:%s:%s", partition, p.region, p.account, name)
+	policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Principal": map[string]string{"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+		"Condition": map[string]any{"ArnEquals": map[string]string{"aws:SourceArn": topic}},
+	}}})
+	if err != nil {
+		return err
+	}
+	made, err := pool.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: aws.String(name), Tags: map[string]string{"orgguard": baseline.LiveTestID},
+		Attributes: map[string]string{"Policy": string(policy), "MessageRetentionPeriod": "3600", "SqsManagedSseEnabled": "true"},
+	}, l.at.SQS)
+	if err != nil {
+		return fmt.Errorf("make a queue to listen with: %w", err)
+	}
+	l.queue = aws.ToString(made.QueueUrl)
+	sub, err := pool.SNS.Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: aws.String(topic), Protocol: aws.String("sqs"), Endpoint: aws.String(arn), ReturnSubscriptionArn: true,
+		Attributes: map[string]string{"RawMessageDelivery": "true"},
+	}, l.at.SNS)
+	if err != nil {
+		return fmt.Errorf("listen at topic orgguard-alerts: %w", err)
+	}
+	l.subscription = aws.ToString(sub.SubscriptionArn)
+	return nil
+}
+
+// cleanUp takes away what listen made.
+func (t *liveTest) cleanUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, p := range t.topics() {
+		l := t.listeners[p]
+		if l.subscription != "" {
+			if _, err := t.pool.SNS.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: aws.String(l.subscription)}, l.at.SNS); err != nil {
+				t.note("not taken away: aws sns unsubscribe --region %s --subscription-arn %s: %s", p.region, l.subscription, orgs.Reason(err))
+			}
+		}
+		if l.queue != "" {
+			if _, err := t.pool.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: aws.String(l.queue)}, l.at.SQS); err != nil {
+				t.note("not taken away: aws sqs delete-queue --region %s --queue-url %s: %s", p.region, l.queue, orgs.Reason(err))
+			}
+		}
+	}
+}
+
+// sent is an event that is on its way.
+type sent struct {
+	spot
+	at  time.Time
+	err error
+}
+
+// send puts an event onto the default bus of every cell whose topic is listened to.
+func (t *liveTest) send(ctx context.Context) []sent {
+	out := orgs.ForEach(ctx, t.cells, t.workers(), func(ctx context.Context, cell spot) (time.Time, error) {
+		if err := t.listeners[t.topicOf(cell)].err; err != nil {
+			return time.Time{}, err
+		}
+		detail, err := json.Marshal(map[string]string{"marker": t.marker(cell)})
+		if err != nil {
+			return time.Time{}, err
+		}
+		began := t.now()
+		put, err := t.pool.Events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []eventtypes.PutEventsRequestEntry{{
+			Source: aws.String(baseline.LiveTestSource), DetailType: aws.String(baseline.LiveTestDetailType), Detail: aws.String(string(detail)),
+		}}}, t.at(cell).Events)
+		switch {
+		case err != nil:
+			return began, fmt.Errorf("put the event: %w", err)
+		case put.FailedEntryCount > 0:
+			return began, fmt.Errorf("put the event: %s: %s", aws.ToString(put.Entries[0].ErrorCode), aws.ToString(put.Entries[0].ErrorMessage))
+		}
+		return began, nil
+	})
+	all := make([]sent, len(out))
+	for i, o := range out {
+		all[i] = sent{t.cells[i], o.Value, o.Err}
+	}
+	return all
+}
+
+// collect waits for the messages, as long as it may.
+func (t *liveTest) collect(ctx context.Context, all []sent, wait time.Duration) []reports.LiveTest {
+	results := make([]reports.LiveTest, len(all))
+	for i, s := range all {
+		a, _ := t.org.Account(s.account)
+		results[i] = reports.LiveTest{Account: string(s.account), AccountName: a.Name, Region: s.region}
+		if s.err != nil {
+			results[i].Error = orgs.Reason(s.err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	orgs.ForEach(ctx, t.topics(), t.workers(), func(ctx context.Context, p spot) (struct{}, error) {
+		// Each cell has one topic: nobody else writes its result.
+		var mine []int
+		for i, s := range all {
+			if t.topicOf(s.spot) == p && s.err == nil {
+				mine = append(mine, i)
+			}
+		}
+		for len(mine) > 0 && ctx.Err() == nil {
+			bodies, err := t.receive(ctx, t.listeners[p])
+			if err != nil && ctx.Err() == nil {
+				for _, i := range mine {
+					results[i].Error = "listen: " + orgs.Reason(err)
+				}
+				break
+			}
+			mine = slices.DeleteFunc(mine, func(i int) bool {
+				here := slices.ContainsFunc(bodies, func(body string) bool { return hasMarker(body, t.marker(all[i].spot)) })
+				if here {
+					results[i].Arrived, results[i].Millis = true, t.now().Sub(all[i].at).Milliseconds()
+				}
+				return here
+			})
+		}
+		return struct{}{}, nil
+	})
+	return results
+}
+
+// hasMarker looks for a marker that does not go on: us-east-1 is in us-east-10 as well.
+func hasMarker(body, marker string) bool {
+	for {
+		_, rest, found := strings.Cut(body, marker)
+		if !found {
+			return false
+		}
+		if rest == "" || strings.ContainsAny(rest[:1], "\"\n\\ ") {
+			return true
+		}
+		body = rest
+	}
+}
+
+// receive waits for messages and takes them out of the queue.
+func (t *liveTest) receive(ctx context.Context, l *listener) ([]string, error) {
+	out, err := t.pool.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(l.queue), MaxNumberOfMessages: 10, WaitTimeSeconds: 2, VisibilityTimeout: 300}, l.at.SQS)
+	if err != nil || len(out.Messages) == 0 {
+		return nil, err
+	}
+	var bodies []string
+	var done []sqstypes.DeleteMessageBatchRequestEntry
+	for i, m := range out.Messages {
+		bodies = append(bodies, aws.ToString(m.Body))
+		done = append(done, sqstypes.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
+	}
+	// One that is not deleted comes back, when nobody waits for it any more.
+	_, _ = t.pool.SQS.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(l.queue), Entries: done}, l.at.SQS)
+	return bodies, nil
+}
+
+// explain says of what did not arrive where it got stuck, as an audit of its way sees it.
+func (t *liveTest) explain(ctx context.Context, results []reports.LiveTest) {
+	accounts, regions := []string{string(t.base.Security)}, []string{t.base.Home}
+	for _, r := range results {
+		if !r.Arrived && r.Error == "" {
+			accounts, regions = append(accounts, r.Account), append(regions, r.Region)
+		}
+	}
+	if len(accounts) == 1 || ctx.Err() != nil {
+		return
+	}
+	f := baseline.Filter{Controls: []string{baseline.LiveTestID, "alert-topic"}, Accounts: compacted(accounts), Regions: compacted(regions)}
+	audit, err := t.base.Audit(ctx, t.pool, f, t.workers(), true, nil)
+	for i := range results {
+		r := &results[i]
+		if r.Arrived || r.Error != "" {
+			continue
+		}
+		if err != nil {
+			r.Stuck = "somewhere; an audit of its way failed: " + orgs.Reason(err)
+			continue
+		}
+		out := t.topicOf(spot{orgs.AccountID(r.Account), r.Region})
+		if found := stuckAt(audit.Findings, *r, out); found != nil {
+			r.Stuck, r.Fix = found.Resource+": "+found.Reason, found.Fix
+			continue
+		}
+		r.Stuck = "an audit finds its way as it should be; it may be late"
+		r.Fix = fmt.Sprintf("look into queue orgguard-alerts-dlq in account %s, %s", out.account, out.region)
+	}
+}
+
+// stuckAt is the first thing that is wrong on an event's way: in its own account before
+// where it comes out.
+func stuckAt(fs []finding.Finding, r reports.LiveTest, out spot) *finding.Finding {
+	for _, at := range []spot{{orgs.AccountID(r.Account), r.Region}, out} {
+		for i, f := range fs {
+			// Whether people confirmed theirs makes no difference to the queue's subscription.
+			theirs := strings.HasPrefix(f.Resource, "subscription ")
+			if f.Account == string(at.account) && (f.Region == at.region || f.Region == "global") && f.Status == finding.Drift && !theirs {
+				return &fs[i]
+			}
+		}
+	}
+	return nil
+}
+
+func compacted(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
