@@ -476,6 +476,17 @@ func (b *Baseline) enter(ctx context.Context, pool *access.Pool, at access.At) e
 	return e
 }
 
+// EnabledIn are the baseline's Regions that are on in an account.
+func (b *Baseline) EnabledIn(ctx context.Context, pool *access.Pool, id orgs.AccountID) ([]string, error) {
+	e := b.enter(ctx, pool, pool.In(b.Org.Partition, id, b.Home))
+	if err := errors.Join(e.err, e.regionsErr); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(b.Regions), func(region string) bool {
+		return b.Org.Partition.NeedsOptIn(region) && !e.on[region]
+	}), nil
+}
+
 // look looks at one resource of an account that is open to it.
 func (b *Baseline) look(ctx context.Context, s site, in *Inspection, enter func() entry) {
 	if err := ctx.Err(); err != nil { // not begun

@@ -70,7 +70,7 @@ func runAlertsLive(ctx context.Context, s *session, o liveOptions) error {
 			Next: "write `baseline: {" + baseline.LiveTestID + ": true}` and run a rollout",
 		})
 	}
-	t, err := s.newLiveTest(o.filter)
+	t, err := s.newLiveTest(ctx, o.filter)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func liveCode(results []reports.LiveTest, interrupted bool) int {
 	return code
 }
 
-func (s *session) newLiveTest(f baseline.Filter) (*liveTest, error) {
+func (s *session) newLiveTest(ctx context.Context, f baseline.Filter) (*liveTest, error) {
 	accounts, err := s.accountsOf(f)
 	if err != nil {
 		return nil, badInput(err)
@@ -121,11 +121,16 @@ func (s *session) newLiveTest(f baseline.Filter) (*liveTest, error) {
 		return nil, err
 	}
 	t := &liveTest{session: s, run: liveQueue + hex.EncodeToString(id), listeners: map[spot]*listener{}}
-	for _, a := range accounts {
-		if a.Excluded != "" || a.State != orgs.StateActive {
-			continue
+	accounts = slices.DeleteFunc(slices.Clone(accounts), func(a orgs.Selected) bool { return a.Excluded != "" || a.State != orgs.StateActive })
+	enabled := orgs.ForEach(ctx, accounts, s.workers(), func(ctx context.Context, a orgs.Selected) ([]string, error) {
+		return s.base.EnabledIn(ctx, s.pool, a.ID)
+	})
+	for i, a := range accounts {
+		regions := enabled[i].Value
+		if enabled[i].Err != nil { // nobody knows: what cannot be entered is told of each Region
+			regions = s.base.Regions
 		}
-		for _, region := range s.base.Regions {
+		for _, region := range regions {
 			if len(f.Regions) > 0 && !slices.Contains(f.Regions, region) {
 				continue
 			}
@@ -287,7 +292,7 @@ func (t *liveTest) collect(ctx context.Context, all []sent, wait time.Duration) 
 			results[i].Error = orgs.Reason(s.err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	deadline, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	orgs.ForEach(ctx, t.topics(), t.workers(), func(ctx context.Context, p spot) (struct{}, error) {
 		// Each cell has one topic: nobody else writes its result.
@@ -312,6 +317,9 @@ func (t *liveTest) collect(ctx context.Context, all []sent, wait time.Duration) 
 				}
 				return here
 			})
+			if len(bodies) == 0 && deadline.Err() != nil {
+				break // what had arrived by then has been taken out
+			}
 		}
 		return struct{}{}, nil
 	})

@@ -387,6 +387,7 @@ var readCommands = map[string]bool{"audit": true, "plan": true, "doctor": true, 
 // adopted keeps its own.
 var scopes = map[string][]string{
 	"cloudformation": {"cloudformation:*:*:stack/orgguard-*", "cloudformation:*:*:stack/StackSet-orgguard-*"},
+	"bus":            {"events:*:*:event-bus/default"},
 	"events":         {"events:*:*:event-bus/orgguard-*", "events:*:*:rule/orgguard-*", "events:*:*:rule/*/orgguard-*"},
 	"iam":            {"iam::*:role/orgguard-*"},
 	"lambda":         {"lambda:*:*:function:orgguard-*"},
@@ -410,6 +411,9 @@ func scopeOf(action string) string {
 	service, verb, _ := strings.Cut(action, ":")
 	if action == "s3:GetObject" || action == "s3:GetObjectVersion" {
 		return service // what is in a bucket is no setting of it
+	}
+	if action == "events:PutEvents" {
+		return "bus" // test events begin where AWS's own do
 	}
 	for _, reading := range []string{"Get", "List", "Describe", "Simulate", "Select", "Lookup", "BatchGet"} {
 		if strings.HasPrefix(verb, reading) {

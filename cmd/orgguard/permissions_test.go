@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -523,6 +524,27 @@ func TestSCPCommandsNeedTheRightsTheyPrint(t *testing.T) {
 			if used[command][action] == 0 && !slices.Contains(rarely, action) {
 				t.Errorf("%s prints %s and never uses it", command, action)
 			}
+		}
+	}
+}
+
+func TestALiveTestNeedsExactlyTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	lw.grant(lw.need("rollout"))
+	lw.rollout()
+	lw.grant(lw.need("alerts test --live"))
+	s := lw.session(writes)
+	var out bytes.Buffer
+	s.out = &out
+	o := liveOptions{filter: baseline.Filter{Accounts: []string{"shop-prod"}}, wait: time.Second, yes: true, format: reports.JSON}
+	if err := runAlertsLive(t.Context(), s, o); err != nil {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	for _, action := range sendLiveTest {
+		// The simulated organization does not ask for the right to tag when something
+		// is made with tags.
+		if s.pool.Used()[action] == 0 && action != "sqs:TagQueue" {
+			t.Errorf("it prints %s and never uses it", action)
 		}
 	}
 }
