@@ -11,7 +11,7 @@ import (
 )
 
 // everyAlert turns on what is off by default.
-const everyAlert = "baseline: {network-change-alert: true, iam-policy-alert: true, cloudtrail: true, unauthorized-alert: true}\n"
+const everyAlert = "baseline: {network-change-alert: true, iam-policy-alert: true, cloudtrail: true, unauthorized-alert: true, live-test-alert: true}\n"
 
 // Every alert control has samples that must fire and samples that must not, and
 // they do what they must in both modes and in every partition.
