@@ -152,10 +152,17 @@ func (n Notice) News() bool {
 	return n.Test || c.New+c.Worse+c.Resolved > 0
 }
 
-// ID names the message to a channel about a run: it is the same when the same is sent
-// again.
+// ID names the news for a channel: it is the same when the same is sent again, by
+// another run as well.
 func (n Notice) ID(channel string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{n.Organization, channel, fmt.Sprint(n.Run), n.GeneratedAt.UTC().Format(time.RFC3339)}))
+	parts := []string{n.Organization, channel, n.Since.UTC().Format(time.RFC3339)}
+	if n.Test {
+		parts = append(parts, n.GeneratedAt.UTC().Format(time.RFC3339Nano))
+	}
+	for _, c := range n.Changes {
+		parts = append(parts, c.ID, string(c.Change))
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
 	return "orgguard-" + hex.EncodeToString(sum[:8])
 }
 

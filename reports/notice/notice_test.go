@@ -96,6 +96,11 @@ func TestRunsAreSummedUp(t *testing.T) {
 	if id := Of(twice).Changes[0].ID; !strings.HasSuffix(id, "-2") {
 		t.Errorf("the one that is gone is called %s, as the one that is there", id)
 	}
+	// The same news has the same name, whichever run tells it.
+	again, more := Of(run(5, "1 a new"), run(6)), Of(run(5, "1 a new"), run(6, "2 b new"))
+	if one := Of(run(5, "1 a new")); one.ID("mail") != again.ID("mail") || one.ID("mail") == more.ID("mail") || one.ID("mail") == one.ID("chat") || one.ID("mail") == Of(run(6, "1 a new")).ID("mail") {
+		t.Error("names of news")
+	}
 	n := Of(run(5, "1 a new"), run(6), run(7))
 	if n.Runs != 3 || n.Run != 7 || !n.Since.Equal(morning.Add(4*time.Hour)) || !n.GeneratedAt.Equal(morning.Add(7*time.Hour)) {
 		t.Errorf("%+v", n)
