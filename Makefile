@@ -92,6 +92,7 @@ rendered: build
 	@for engine in github-actions gitlab lambda stepfunctions; do \
 		bin/orgguard schedule render --quiet --for $$engine --output-dir bin/templates/schedule || exit 1; \
 	done
+	@bin/orgguard schedule render --quiet --for batch --image registry.example.com/orgguard:1 --output-dir bin/templates/schedule
 	@files=`find bin/templates -name '*.yaml' -o -name '*.template.json'`; \
 	if [ -z "$$files" ]; then echo 'orgguard render wrote no template' >&2; exit 1; fi; \
 	$(CFNLINT) -- $$files

@@ -37,6 +37,9 @@ type Job struct {
 	Emails []string
 	// Host is the GitLab that runs the pipeline, e.g. "gitlab.com".
 	Host string
+	// Shards is how many parts an array job has, 2 to 10,000.
+	// https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
+	Shards int
 	// Image is a container image with orgguard in it, for clusters.
 	Image string
 	// Version of orgguard that wrote the files.
@@ -75,6 +78,9 @@ func (j Job) Validate() error {
 	}
 	if j.Minute < 0 || j.Minute > 59 {
 		bad("minute", fmt.Sprint(j.Minute), "0 to 59")
+	}
+	if j.Shards != 0 && (j.Shards < 2 || j.Shards > 10_000) {
+		bad("shards", fmt.Sprint(j.Shards), "2 to 10000")
 	}
 	if !pathPattern.MatchString(j.Config) || path.Clean(j.Config) != j.Config {
 		bad("configuration file", j.Config, "a plain path of letters, digits and ._/@+-")

@@ -23,7 +23,7 @@ func job() Job {
 	return Job{
 		Name: "orgguard-audit", Every: Intervals[7], Minute: 17, Config: "/etc/orgguard/orgguard.yaml", Partition: "aws", Region: "ap-northeast-1",
 		AuditRole: "OrgGuardAudit", Actions: []string{"config:DescribeConfigurationRecorders", "organizations:ListAccounts"},
-		Emails: []string{"security@example.com"}, Host: "gitlab.com", Image: "registry.example.com/orgguard:1.2.3", Version: "v1.2.3",
+		Emails: []string{"security@example.com"}, Host: "gitlab.com", Image: "registry.example.com/orgguard:1.2.3", Shards: 8, Version: "v1.2.3",
 	}
 }
 
@@ -74,8 +74,9 @@ func TestJobsThatTellPeople(t *testing.T) {
 			}
 			role := strings.Contains(string(before), "PolicyName: audit")
 			without := strings.NewReplacer(" --notify,", "", " --notify", "").Replace(string(f.Text))
-			// What runs an audit by its command line has the flag; others have neither.
-			if runs := strings.Contains(string(before), "--history"); runs != (without != string(f.Text)) || runs && role {
+			// What runs an audit by its command line has the flag; others have neither. On
+			// Batch a template has both, the command and its role.
+			if runs := strings.Contains(string(before), "--history"); runs != (without != string(f.Text)) || runs && role && target.Name != "batch" {
 				t.Errorf("%s: runs an audit %v, flag %v", f.Name, runs, without != string(f.Text))
 			}
 			if !role {
@@ -119,6 +120,7 @@ func TestRefused(t *testing.T) {
 		"a path with a specifier":     {"systemd", func(j *Job) { j.Config = "/etc/%H.yaml" }, "configuration file"},
 		"a path that climbs":          {"systemd", func(j *Job) { j.Config = "/etc/../root/x" }, "configuration file"},
 		"an expression for a path":    {"github-actions", func(j *Job) { j.Config = "${{secrets.X}}" }, "configuration file"},
+		"an array of one part":        {"batch", func(j *Job) { j.Shards = 1 }, "shards"},
 		"an image that ends a string": {"kubernetes", func(j *Job) { j.Image = "x\"\nhostNetwork: true" }, "image"},
 		"a Region that is none":       {"systemd", func(j *Job) { j.Region = "mars" }, "region"},
 		"a role with a quote":         {"gitlab", func(j *Job) { j.AuditRole = `x"` }, "role"},

@@ -76,6 +76,12 @@ var Targets = []Target{
 		parts: true,
 		files: []file{{"{name}-stepfunctions.yaml", "stepfunctions.tmpl"}, {"{name}-events.yaml", "events.tmpl"}},
 	},
+	{
+		Name:  "batch", // an array job of AWS Batch on Fargate, and one that puts the parts together
+		parts: true,
+		needs: wantsImage,
+		files: []file{{"{name}-batch.yaml", "batch.tmpl"}},
+	},
 }
 
 // Names are the targets' names.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/orgguard/orgguard/baseline/schedule"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/doctor"
 	"github.com/orgguard/orgguard/orgs/survey"
@@ -129,6 +130,8 @@ func (s *session) intent(command string) doctor.Intent {
 		Home: s.base.Home, Security: s.base.Security, Regions: s.base.Regions, AllEnabled: s.base.AllEnabled,
 		Role: s.pool.Role(), Existing: s.base.Existing(), Command: command,
 	}
+	choice := schedule.Choose(s.cfg.Schedule.Engine, covered(s.base), len(s.base.Regions))
+	in.Schedule, in.Overdone = choice.String(), choice.Engine == "lambda" && choice.Cells > choice.Limit
 	limits := scp.DefaultLimits()
 	in.PerNode, in.Size = quota(limits.PoliciesPerNode), quota(limits.PolicyCharacters)
 	if s.guard != nil {

@@ -23,6 +23,7 @@ func newScheduleCommand(s streams) *cli.Command {
 // scheduleOptions are the flags of schedule render.
 type scheduleOptions struct {
 	target, every, name, configPath, image, host string
+	shards                                       int
 }
 
 func newScheduleRenderCommand(s streams) *cli.Command {
@@ -35,6 +36,7 @@ func newScheduleRenderCommand(s streams) *cli.Command {
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the job", Value: "orgguard-audit"},
 			&cli.StringFlag{Name: "config-path", Usage: "`PATH` of the configuration where the job runs (default: orgguard.yaml in a repository, /etc/orgguard/orgguard.yaml elsewhere)"},
 			&cli.StringFlag{Name: "image", Usage: "container `IMAGE` with orgguard in it, for clusters"},
+			&cli.IntFlag{Name: "shards", Usage: "parts of an array job, `N` from 2 to 10000; a part of 100 accounts is a good one", Value: 8},
 			&cli.StringFlag{Name: "gitlab-host", Usage: "the GitLab that runs the pipeline", Value: "gitlab.com"},
 			&cli.StringFlag{Name: "output-dir", Usage: "write files into `DIR` instead"},
 		},
@@ -45,7 +47,7 @@ func newScheduleRenderCommand(s streams) *cli.Command {
 			}
 			o := scheduleOptions{
 				target: c.String("for"), every: c.String("every"), name: c.String("name"), configPath: c.String("config-path"),
-				image: c.String("image"), host: c.String("gitlab-host"),
+				image: c.String("image"), host: c.String("gitlab-host"), shards: c.Int("shards"),
 			}
 			files, err := runScheduleRender(c.Context, &session{globals: g, streams: s}, o)
 			if err != nil {
@@ -71,10 +73,10 @@ func (s *session) renderSchedule(cfg *spec.Config, o scheduleOptions) ([]rendere
 	rights, _ := grantFor("audit", cfg) // there is such a command
 	j := schedule.Job{
 		Name: o.name, Config: o.configPath, Region: cfg.HomeRegion, AuditRole: s.roleFor("audit"), Actions: rights.caller,
-		Image: o.image, Host: o.host, Version: version,
+		Image: o.image, Host: o.host, Shards: o.shards, Version: version,
 	}
 	j.Emails = cfg.Alerts.Email
-	if slices.Contains([]string{"lambda", "stepfunctions"}, o.target) {
+	if slices.Contains([]string{"lambda", "stepfunctions", "batch"}, o.target) {
 		// The function looks at its own account with its own role.
 		j.Actions = join(rights.caller, rights.member)
 	}

@@ -54,6 +54,7 @@ func Diagnose(s *survey.Survey, in Intent) []Check {
 	d.regions()
 	d.recorders()
 	d.stackSets()
+	d.schedule()
 	d.journal()
 	d.permissions()
 	Sort(d.checks)
@@ -433,6 +434,19 @@ func (d *diagnosis) stackSets() {
 			c.Severity = Warning
 			c.Fix = "ask AWS Support for more stack instances in a stack set before the next accounts join"
 		}
+	}
+}
+
+// schedule says which engine the scheduled audit has, and why.
+func (d *diagnosis) schedule() {
+	switch {
+	case d.in.Schedule == "":
+	case d.in.Overdone:
+		c := d.add("schedule", Warning, "%s", d.in.Schedule)
+		c.Fix = "orgguard schedule install --engine stepfunctions   # or schedule: {engine: auto} in the configuration"
+		c.Source = "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
+	default:
+		d.add("schedule", OK, "%s", d.in.Schedule)
 	}
 }
 

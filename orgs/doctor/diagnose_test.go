@@ -45,7 +45,7 @@ func healthy() (*survey.Survey, Intent) {
 	}
 	return s, Intent{
 		Home: "us-east-1", Regions: []string{"us-east-1"}, Role: "Access", Existing: "adopt", Policy: Policy{"guard", 3000, []orgs.NodeID{"r-1"}},
-		PerNode: Quota{3, "page", "2026-05-15"}, Size: Quota{10240, "page", "2026-05-15"}, StackSets: []StackSet{{"set", 10}}, Command: "rollout",
+		PerNode: Quota{3, "page", "2026-05-15"}, Size: Quota{10240, "page", "2026-05-15"}, StackSets: []StackSet{{"set", 10}}, Command: "rollout", Schedule: "engine lambda",
 		Commands: []Command{{"audit", []string{"a:Read"}, []string{"m:Read"}}, {"rollout", []string{"a:Write"}, []string{"m:Write"}}},
 	}
 }
@@ -129,6 +129,8 @@ func TestEachTroubleIsNamedWithItsFix(t *testing.T) {
 			member(s).Cells = []survey.Cell{{Region: "us-east-1", Recorders: failed[[]survey.Recorder](refused)}}
 		}, "recorders", Unknown, "AccessDenied", "--command doctor"},
 		{"a stack set that is too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 170_000}} }, "stackset-size", Info, "170000 of 100000 instances: a rollout shares them out among at least 2 stack sets, set-2", ""},
+		{"a schedule that one function keeps", func(_ *survey.Survey, in *Intent) { in.Schedule = "engine lambda: 26" }, "schedule", OK, "engine lambda: 26", ""},
+		{"a schedule that is too much for it", func(_ *survey.Survey, in *Intent) { in.Schedule, in.Overdone = "engine lambda, but", true }, "schedule", Warning, "but", "stepfunctions"},
 		{"a stack set that is nearly too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 95_000}} }, "stackset-size", Warning, "95000", "Support"},
 		{"a right that the command lacks", func(s *survey.Survey, _ *Intent) {
 			member(s).Rights = known(survey.Rights{Denied: []survey.Denial{{Action: "m:Write", Organization: true}}})

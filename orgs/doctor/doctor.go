@@ -139,6 +139,7 @@ var questions = []Question{
 	{"recorders", "recorders and channels", "AWS Config takes one recorder and one channel in an account and Region: a second one makes a stack fail"},
 	{"stackset-size", "size of the stack sets", "CloudFormation refuses more stack instances in one stack set"},
 	{"journal", "bucket of the journal", "nothing is changed while the journal cannot be written"},
+	{"schedule", "engine of the scheduled audit", "what its function does not get to in its quarter of an hour is not assessed"},
 	{"permissions", "permissions", "a command that lacks a right stops halfway"},
 }
 
@@ -193,7 +194,11 @@ type Intent struct {
 	PerNode   Quota // policies on one root, OU or account
 	Size      Quota // characters of a policy
 	StackSets []StackSet
-	Journal   Journal
+	// Schedule is the engine of the scheduled audit and why it is that one; Overdone
+	// says that it is too much for it.
+	Schedule string
+	Overdone bool
+	Journal  Journal
 	// Command is the command whose rights must not lack; Commands are the
 	// rights of each, in the order in which they are told.
 	Command  string
