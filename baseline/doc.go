@@ -27,7 +27,7 @@
 // this repository, that shows it does not break this one:
 //
 //	 1  a recorder or channel exists already         TestPropose, TestARecorderOfOthersIsReplacedAndAnUndoBringsItBack
-//	 2  suspended and closed accounts                TestAuditIsCleanAfterARollout
+//	 2  suspended and closed accounts                TestAuditIsCleanAfterARollout, TestInstancesOfAClosedAccountAreSkipped
 //	 3  Organizations throttles                      TestThrottlingChangesNothingButTheTime, TestLoadCallsNoMoreThanItMust
 //	 4  no preview before apply                      TestStale, TestAPlanIsNotStaleForHavingBeenSaved, TestTheEstimateIsWhatIsDone
 //	 5  the SCP locks the tool out                   TestGuards
@@ -35,19 +35,19 @@
 //	 7  an SCP is too long                           TestMinified
 //	 8  failures are silent                          TestPartialFailures
 //	 9  unchanged sets take their time               TestASecondRolloutChangesNothing, TestARolloutInWavesEndsWhereOneWithoutEnds
-//	10  one operation at a time                      TestAnOperationThatRunsIsWaitedFor
+//	10  one operation at a time                      TestAnOperationThatRunsIsWaitedFor, TestAQueuedOperationIsWaitedFor
 //	11  the management account is not covered        TestProposeWhereTheManagementAccountIsTheSecurityAccount
-//	12  accounts and OUs are left out                TestTargetsBesideAnExcludedOU, TestCoverMeansExactlyTheWantedAccounts
+//	12  accounts and OUs are left out                TestAuditIsCleanAfterARollout, TestTargetsBesideAnExcludedOU, TestCoverMeansExactlyTheWantedAccounts
 //	13  removal removes too little, or too much      TestATeardownTakesNothingThatIsNotItsOwn
 //	14  accounts move between OUs                    TestAnAccountThatMovedOUKeepsItsStacks
 //	15  one account ends the run                     TestAnAccountThatNobodyCanEnterIsNotAssessed, TestAccountsInWhichNobodyCanLookCountAgainstTheTolerance
-//	16  no run over all accounts                     TestForEachKeepsErrorsApart
+//	16  no run over all accounts                     TestAuditIsCleanAfterARollout, TestForEachKeepsErrorsApart
 //	17  limits that do not hold                      TestNoMoreRequestsThanAllowedAreOnTheWire, TestSlowAPIsAreHeldToTheirRates
 //	18  drift is invisible to a state file           TestDisagreementsInTheWorld
 //	19  Regions that accounts must opt into          TestAllEnabledRegionsFollowTheAccounts
 //	20  new accounts fail at first                   TestANewAccountGetsItsTime
 //	21  delegated administrators                     TestADelegatedAdministratorSaysSo
-//	22  what AWS Config costs                        TestSettingsBecomeParameters
+//	22  what AWS Config costs                        TestWhatIsRecordedAndHowOftenIsAsConfigured
 //	23  rights that are too wide                     TestAuditAndPlanNeedExactlyTheRightsTheyPrint
 //	24  removal leaves debris                        TestATeardownTakesAllAndKeepsWhatHoldsHistory
 //	25  simulators of SCPs are wrong                 TestDifferential
