@@ -235,6 +235,7 @@ func (p *proposer) unit(u *composed, views []view) {
 		switch {
 		case v.account.Excluded != "":
 			p.skip(skipOf(v.account, finding.Global, "all", "excluded by the configuration: "+v.account.Excluded, false))
+			p.deployedAnyway(u, v)
 		case v.account.State != orgs.StateActive:
 			p.skip(skipOf(v.account, finding.Global, "all", v.off(), false))
 		case v.off() != "":
@@ -250,6 +251,23 @@ func (p *proposer) unit(u *composed, views []view) {
 	}
 	if len(members) > 0 {
 		p.stackSet(u, members)
+	}
+}
+
+// deployedAnyway names the stack instance of an account that is left out: it was there
+// before, or the account moved into an OU of the stack set, whose auto-deployment knows
+// no exclusions. It may be somebody's wish, so nothing is taken away.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-manage-auto-deployment.html
+func (p *proposer) deployedAnyway(u *composed, v view) {
+	set := p.look.Sets[u.ID]
+	if set == nil {
+		return // it is in no stack set
+	}
+	for i, s := range set.all() {
+		if _, has := s.Instances[instanceKey(v.account.ID, v.region)]; has {
+			name := shardName(u.Stack, i+1)
+			p.skip(skipOf(v.account, v.region, strings.Join(u.controls, ","), "excluded, and stack set "+name+" is deployed there all the same: auto-deployment knows no exclusions; `aws cloudformation delete-stack-instances --stack-set-name "+name+"` takes it away", false))
+		}
 	}
 }
 

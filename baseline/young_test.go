@@ -121,3 +121,56 @@ func TestANewAccountGetsItsTime(t *testing.T) {
 		}
 	})
 }
+
+// Auto-deployment knows neither filters nor overrides: a new account of an OU with an
+// override gets what the others have, which is drift until a rollout has been there, and
+// an excluded account that moves into an OU is deployed to all the same, and named.
+func TestAutoDeploymentKnowsNoOverridesAndNoExclusions(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, handful(t), everyoneConfig+"organization: {exclude: [{account: legacy-lab, reason: belongs to another company}]}\n"+
+			"overrides: [{ou: Sandbox, reason: people try things out, baseline: {config-recorder: {recording: daily}}}]\n")
+		r.mustRollout(t)
+		r.mustBeClean(t)
+		fresh := string(r.join(t, "fresh", "Sandbox"))
+		found := wrong(r.audit(t, Filter{}))
+		if len(found) == 0 {
+			t.Error("auto-deployment has heard of the override")
+		}
+		for _, f := range found {
+			if f.Account != fresh || !strings.Contains(f.Reason, "frequency differs") {
+				t.Errorf("%+v", f)
+			}
+		}
+		p := r.plan(t)
+		if len(p.Tasks) != 1 || p.Tasks[0].Resource != "stack set orgguard-recorder" {
+			t.Errorf("the plan: %+v", p.Tasks)
+		}
+		r.mustRollout(t)
+		r.mustBeClean(t)
+
+		r.move(t, legacy, "Workloads/Prod")
+		for _, task := range r.plan(t).Tasks {
+			t.Errorf("the plan: %+v", task)
+		}
+		named := false
+		for _, s := range r.plan(t).Skipped {
+			named = named || s.Account == legacy && strings.Contains(s.Reason, "stack set orgguard-recorder is deployed there all the same")
+		}
+		if !named {
+			t.Error("nobody is told what the excluded account got")
+		}
+	})
+}
+
+// move moves an account to an OU, as a person does.
+func (r *rig) move(t *testing.T, account, ou string) {
+	t.Helper()
+	org := r.open(t).Org
+	a, _ := org.Account(orgs.AccountID(account))
+	to, err := org.FindOU(ou)
+	noError(t, err)
+	_, err = organizations.NewFromConfig(r.w.ManagementConfig(virginia)).MoveAccount(t.Context(), &organizations.MoveAccountInput{
+		AccountId: aws.String(account), SourceParentId: aws.String(string(a.Parent)), DestinationParentId: aws.String(string(to.ID)),
+	})
+	noError(t, err)
+}
