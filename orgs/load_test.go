@@ -115,7 +115,7 @@ func TestLoadReadsTheOrganization(t *testing.T) {
 			want := orgs.Account{
 				ID: "300000000001", Name: "shop-prod", Email: "aws+shop-prod@example.com", State: orgs.StateActive,
 				ARN:    "arn:aws:organizations::100000000001:account/o-demo0guard/300000000001",
-				Joined: time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC), Parent: a.Parent,
+				Joined: time.Date(2025, 1, 5, 9, 0, 0, 0, time.UTC), Parent: a.Parent,
 			}
 			if diff := cmp.Diff(want, a); !ok || diff != "" {
 				t.Error(diff)
