@@ -146,10 +146,10 @@ func TestARolloutThatIsKilledAnywhereCanBeRepeated(t *testing.T) {
 }
 
 // everyCrash is how many writes one crash test goes on after a crash. A short run is
-// one with the race detector: one write in seven shows as many races.
+// one with the race detector: one write in twenty shows as many races.
 func everyCrash() int {
 	if testing.Short() {
-		return 7
+		return 20
 	}
 	return 1
 }

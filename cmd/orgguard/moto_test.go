@@ -297,6 +297,9 @@ func onlyReads(t *testing.T, calls []wireCall) {
 }
 
 func TestTheProgramOverTheWire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("other processes do the work")
+	}
 	w := newWire(t)
 
 	t.Run("audit", func(t *testing.T) {
@@ -455,6 +458,9 @@ func TestTheProgramOverTheWire(t *testing.T) {
 
 // An endpoint that is not AWS's and answers everything with a page of HTML.
 func TestAnEndpointThatAnswersNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("other processes do the work")
+	}
 	for _, command := range []string{"audit", "plan"} {
 		t.Run(command, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {

@@ -200,6 +200,9 @@ func TestInterruptedRolloutTellsWhatItDidAndGoesOnLater(t *testing.T) {
 }
 
 func TestKilledRolloutGoesOnWhereItWas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("other processes do the work")
+	}
 	t.Parallel()
 	for _, when := range []string{"[1/", "[4/", "[9/", "[14/"} {
 		t.Run("killed at "+when, func(t *testing.T) {
@@ -220,6 +223,9 @@ func TestKilledRolloutGoesOnWhereItWas(t *testing.T) {
 // TestCrashAfterAnyWrite kills a rollout after its n-th write and not between two
 // of them, for a few n.
 func TestCrashAfterAnyWrite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("other processes do the work")
+	}
 	t.Parallel()
 	for _, n := range []int{1, 2, 3, 5, 8, 13, 17, 21} {
 		t.Run(fmt.Sprintf("write %d", n), func(t *testing.T) {
@@ -297,6 +303,9 @@ func (p place) heldBy(c *process) {
 }
 
 func TestSecondIsToldWhoHoldsTheSandbox(t *testing.T) {
+	if testing.Short() {
+		t.Skip("other processes do the work")
+	}
 	t.Parallel()
 	p := newPlace(t, "--accounts", "3")
 	p.faults(`{"latency":60000000000}`)
@@ -317,6 +326,9 @@ func TestSecondIsToldWhoHoldsTheSandbox(t *testing.T) {
 // TestSilentMetadataService is a laptop behind a network that swallows what is
 // sent to the metadata service: credentials that are nowhere must not take long.
 func TestSilentMetadataService(t *testing.T) {
+	if testing.Short() {
+		t.Skip("other processes do the work")
+	}
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, by the kernel, and never answers
 	if err != nil {
