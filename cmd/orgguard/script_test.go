@@ -50,6 +50,5 @@ func TestScripts(t *testing.T) {
 // short are the scripts of a short run, which is one with the race detector: those
 // that do the most at once.
 var short = []string{
-	"testdata/script/demo.txtar", "testdata/script/every.txtar", "testdata/script/history.txtar", "testdata/script/shards.txtar",
-	"testdata/script/sweep.txtar", "testdata/script/undo.txtar", "testdata/script/waves.txtar",
+	"testdata/script/demo.txtar", "testdata/script/every.txtar", "testdata/script/shards.txtar", "testdata/script/sweep.txtar",
 }
