@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 
 	"github.com/orgguard/orgguard/orgs/sim"
@@ -40,15 +38,9 @@ func TestInstancesOfAClosedAccountAreSkipped(t *testing.T) {
 		// A rollout does not ask for it; a person who updates the whole set does.
 		r.cfg = parseConfig(t, everyoneConfig+"baseline: {config-delivery: {snapshot: One_Hour}}\n")
 		r.mustRollout(t)
-		b := r.open(t)
-		if _, err := cloudformation.NewFromConfig(r.w.ManagementConfig(tokyo)).UpdateStackSet(t.Context(), &cloudformation.UpdateStackSetInput{
-			StackSetName: aws.String("orgguard-recorder"), UsePreviousTemplate: aws.Bool(true), Capabilities: capabilities,
-			Parameters:       b.units[unitIndex(t, r, "recorder")].parameterList(),
-			ManagedExecution: &types.ManagedExecution{Active: aws.Bool(true)},
-		}); err != nil {
-			t.Fatal(err)
-		}
+		r.updateRecorders(t, true)
 		time.Sleep(time.Hour)
+		b := r.open(t)
 		set, err := b.cloud(b.pool).load(t.Context(), "orgguard-recorder", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgguard/orgguard/orgs/sim"
@@ -68,20 +67,9 @@ func TestAnOperationThatRunsIsWaitedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, handful(t), everyoneConfig)
 		r.mustRollout(t)
-		c := cloudformation.NewFromConfig(r.w.ManagementConfig(tokyo))
-		update := func() {
-			t.Helper()
-			if _, err := c.UpdateStackSet(t.Context(), &cloudformation.UpdateStackSetInput{
-				StackSetName: aws.String("orgguard-recorder"), UsePreviousTemplate: aws.Bool(true), Capabilities: capabilities,
-				Parameters:       r.open(t).units[unitIndex(t, r, "recorder")].parameterList(),
-				ManagedExecution: &types.ManagedExecution{Active: aws.Bool(false)},
-			}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		update()
+		r.updateRecorders(t, false)
 		r.w.SetTiming(sim.Timing{StackInstance: time.Minute})
-		update() // somebody else's, under way for minutes
+		r.updateRecorders(t, false) // somebody else's, under way for minutes
 		r.cfg = parseConfig(t, everyoneConfig+"baseline: {config-delivery: {snapshot: One_Hour}}\n")
 		began := time.Now()
 		r.mustRollout(t)
@@ -93,6 +81,18 @@ func TestAnOperationThatRunsIsWaitedFor(t *testing.T) {
 			t.Errorf("there is still to be done: %+v", p.Tasks)
 		}
 	})
+}
+
+// updateRecorders is somebody updating the whole stack set of the recorders.
+func (r *rig) updateRecorders(t *testing.T, managed bool) {
+	t.Helper()
+	if _, err := cloudformation.NewFromConfig(r.w.ManagementConfig(tokyo)).UpdateStackSet(t.Context(), &cloudformation.UpdateStackSetInput{
+		StackSetName: aws.String("orgguard-recorder"), UsePreviousTemplate: aws.Bool(true), Capabilities: capabilities,
+		Parameters:       r.open(t).units[unitIndex(t, r, "recorder")].parameterList(),
+		ManagedExecution: &types.ManagedExecution{Active: aws.Bool(managed)},
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func unitIndex(t *testing.T, r *rig, id string) int {
@@ -143,20 +143,7 @@ func TestAnAccountThatMovedOUKeepsItsStacks(t *testing.T) {
 		r := newRig(t, handful(t), everyoneConfig+"rollout: {waves: [[Sandbox], [root]]}\n")
 		r.mustRollout(t)
 		before := r.inventory(t)
-		org := r.open(t).Org
-		from, err := org.FindOU("Workloads/Prod")
-		if err != nil {
-			t.Fatal(err)
-		}
-		to, err := org.FindOU("Sandbox")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := organizations.NewFromConfig(r.w.ManagementConfig(virginia)).MoveAccount(t.Context(), &organizations.MoveAccountInput{
-			AccountId: aws.String(shopProd), SourceParentId: aws.String(string(from.ID)), DestinationParentId: aws.String(string(to.ID)),
-		}); err != nil {
-			t.Fatal(err)
-		}
+		r.move(t, shopProd, "Sandbox")
 		if diff := cmp.Diff(before, r.inventory(t)); diff != "" {
 			t.Errorf("before and after the move (-want +got):\n%s", diff)
 		}

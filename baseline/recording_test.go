@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/configservice/types"
 )
@@ -52,10 +51,11 @@ func TestWhatIsRecordedAndHowOftenIsAsConfigured(t *testing.T) {
 		}
 
 		dearer := recorder(securityAccount, tokyo)
-		dearer.RecordingMode = &types.RecordingMode{RecordingFrequency: types.RecordingFrequencyContinuous}
-		dearer.Arn = nil
 		if _, err := configservice.NewFromConfig(r.member(securityAccount, tokyo)).PutConfigurationRecorder(t.Context(), &configservice.PutConfigurationRecorderInput{
-			ConfigurationRecorder: &types.ConfigurationRecorder{Name: aws.String(aws.ToString(dearer.Name)), RoleARN: dearer.RoleARN, RecordingGroup: dearer.RecordingGroup, RecordingMode: dearer.RecordingMode},
+			ConfigurationRecorder: &types.ConfigurationRecorder{
+				Name: dearer.Name, RoleARN: dearer.RoleARN, RecordingGroup: dearer.RecordingGroup,
+				RecordingMode: &types.RecordingMode{RecordingFrequency: types.RecordingFrequencyContinuous},
+			},
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -18,9 +18,6 @@ import (
 func (r *rig) join(t *testing.T, name, ou string) orgs.AccountID {
 	t.Helper()
 	c := organizations.NewFromConfig(r.w.ManagementConfig(virginia))
-	org := r.open(t).Org
-	to, err := org.FindOU(ou)
-	noError(t, err)
 	out, err := c.CreateAccount(t.Context(), &organizations.CreateAccountInput{AccountName: aws.String(name), Email: aws.String(name + "@example.com")})
 	noError(t, err)
 	id := out.CreateAccountStatus.AccountId
@@ -30,10 +27,7 @@ func (r *rig) join(t *testing.T, name, ou string) orgs.AccountID {
 		noError(t, err)
 		id = status.CreateAccountStatus.AccountId
 	}
-	_, err = c.MoveAccount(t.Context(), &organizations.MoveAccountInput{
-		AccountId: id, SourceParentId: aws.String(string(org.Root)), DestinationParentId: aws.String(string(to.ID)),
-	})
-	noError(t, err)
+	r.move(t, aws.ToString(id), ou)
 	return orgs.AccountID(aws.ToString(id))
 }
 

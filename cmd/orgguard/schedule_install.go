@@ -233,15 +233,7 @@ func newScheduleRemoveCommand(s streams) *cli.Command {
 		Usage: "take the scheduled audit away, and keep its bucket with the history: plan, ask, delete",
 		Flags: append(reverseFlags(), &cli.BoolFlag{Name: "delete-history", Usage: "delete the bucket with the history, too"}),
 		Action: func(c *cli.Context) error {
-			g, err := readGlobals(c)
-			if err != nil {
-				return err
-			}
-			o, err := readReverse(c, s)
-			if err != nil {
-				return err
-			}
-			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
+			return inReverse(c, s, func(ctx context.Context, s *session, o reverseOptions) error {
 				return runScheduleRemove(ctx, s, o, baseline.History(c.Bool("delete-history")))
 			})
 		},

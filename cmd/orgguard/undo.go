@@ -44,24 +44,33 @@ func readReverse(c *cli.Context, s streams) (o reverseOptions, err error) {
 	return o, err
 }
 
+// inReverse runs a command that takes something back.
+func inReverse(c *cli.Context, st streams, do func(context.Context, *session, reverseOptions) error) error {
+	g, err := readGlobals(c)
+	if err != nil {
+		return err
+	}
+	o, err := readReverse(c, st)
+	if err != nil {
+		return err
+	}
+	return withSession(c.Context, g, st, writes, func(ctx context.Context, s *session) error { return do(ctx, s, o) })
+}
+
 func newUndoCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:  "undo",
 		Usage: "take back what a run changed, in reverse order; without --run list the runs",
 		Flags: append(reverseFlags(), &cli.StringFlag{Name: "run", Usage: "the run's `ID`"}),
 		Action: func(c *cli.Context) error {
-			g, err := readGlobals(c)
-			if err != nil {
-				return err
-			}
 			if c.String("run") == "" {
+				g, err := readGlobals(c)
+				if err != nil {
+					return err
+				}
 				return listAllRuns(c.Context, g, s)
 			}
-			o, err := readReverse(c, s)
-			if err != nil {
-				return err
-			}
-			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
+			return inReverse(c, s, func(ctx context.Context, s *session, o reverseOptions) error {
 				l, err := s.keeper(s.journalDir()).Read(ctx, c.String("run"))
 				if err != nil {
 					return badInput(err)
@@ -191,15 +200,7 @@ func newTeardownCommand(s streams) *cli.Command {
 			&cli.BoolFlag{Name: "delete-history", Usage: "delete orgguard's recorders, and the log bucket if it is empty, too"},
 			&cli.BoolFlag{Name: "restore-recorders", Usage: "give adopted and replaced recorders, and adopted trails, back as they were before, from the journals"}),
 		Action: func(c *cli.Context) error {
-			g, err := readGlobals(c)
-			if err != nil {
-				return err
-			}
-			o, err := readReverse(c, s)
-			if err != nil {
-				return err
-			}
-			return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error {
+			return inReverse(c, s, func(ctx context.Context, s *session, o reverseOptions) error {
 				return runTeardown(ctx, s, o, baseline.History(c.Bool("delete-history")), c.Bool("restore-recorders"))
 			})
 		},

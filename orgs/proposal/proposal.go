@@ -95,23 +95,19 @@ func Propose(s *survey.Survey, g Given) Proposal {
 // recorders notes what an account has.
 func (p *Proposal) recorders(a survey.Account, seen map[string]int) {
 	foreign := map[string][]string{}
-	tower := false
 	for _, c := range a.Cells {
 		switch r := c.Customer(); r.Owner() {
 		case survey.Foreign:
 			foreign[r.Name] = append(foreign[r.Name], c.Region)
 			seen[c.Region]++
-		case survey.ControlTower:
-			tower = true
-			seen[c.Region]++
-		case survey.Ours:
+		case survey.ControlTower, survey.Ours:
 			seen[c.Region]++
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(foreign)) {
 		p.Foreign = append(p.Foreign, Recorder{a.Account, name, foreign[name]})
 	}
-	if tower {
+	if a.Governed() {
 		p.Tower = append(p.Tower, Account{Account: a.Account})
 	}
 }
