@@ -2,13 +2,13 @@ package baseline
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/spec"
 )
@@ -32,9 +32,9 @@ var adminRoleNames = []string{"SysAdmin", "IAMAdmin", "InstanceOps", "ReadOnlyAd
 // The names that IAM allows, and * in those of roles.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 var (
-	accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
-	userARN       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:user/[A-Za-z0-9+=,.@_/-]{1,512}$`)
-	roleARN       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/*-]{1,512}$`)
+	accountNumber = orgs.NewPattern(`^[0-9]{12}$`)
+	userARN       = orgs.NewPattern(`^arn:aws[a-z-]*:iam::[0-9]{12}:user/[A-Za-z0-9+=,.@_/-]{1,512}$`)
+	roleARN       = orgs.NewPattern(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/*-]{1,512}$`)
 )
 
 // Validate reports settings that make no sense.

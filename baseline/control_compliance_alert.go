@@ -2,11 +2,11 @@ package baseline
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 )
 
@@ -16,7 +16,7 @@ type ComplianceAlertSettings struct {
 	Rules []string `yaml:"rules" doc:"changes of these AWS Config rules, by name; * at the end stands for anything"`
 }
 
-var ruleNames = regexp.MustCompile(`^[A-Za-z0-9_-]{0,128}\*?$`)
+var ruleNames = orgs.NewPattern(`^[A-Za-z0-9_-]{0,128}\*?$`)
 
 // Validate reports settings that make no sense.
 func (s *ComplianceAlertSettings) Validate(report func(key, message string)) {

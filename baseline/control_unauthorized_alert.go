@@ -2,10 +2,10 @@ package baseline
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/logpattern"
 	"github.com/orgguard/orgguard/orgs/spec"
@@ -20,8 +20,8 @@ type UnauthorizedSettings struct {
 }
 
 var (
-	apiName  = regexp.MustCompile(`^[A-Za-z0-9]{1,128}$`)
-	roleName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+	apiName  = orgs.NewPattern(`^[A-Za-z0-9]{1,128}$`)
+	roleName = orgs.NewPattern(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 )
 
 // Validate reports settings that make no sense.

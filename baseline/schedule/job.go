@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
@@ -57,14 +56,14 @@ type Right struct {
 }
 
 var (
-	namePattern   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
-	regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
-	rolePattern   = regexp.MustCompile(`^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$`)
+	namePattern   = orgs.NewPattern(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	regionPattern = orgs.NewPattern(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	rolePattern   = orgs.NewPattern(`^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$`)
 	// imagePattern is a reference to an image as registries take it: host, path,
 	// and a tag, a digest or both.
-	imagePattern = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`)
-	hostPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$`)
-	pathPattern  = regexp.MustCompile(`^[A-Za-z0-9._/@+-]+$`)
+	imagePattern = orgs.NewPattern(`^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`)
+	hostPattern  = orgs.NewPattern(`^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$`)
+	pathPattern  = orgs.NewPattern(`^[A-Za-z0-9._/@+-]+$`)
 )
 
 // Validate reports everything in the job that an engine could not say.

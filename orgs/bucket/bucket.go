@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -24,10 +23,10 @@ const maxObject = 1 << 30
 
 var (
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	bucketPattern = orgs.NewPattern(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	// Keys of characters that need no encoding anywhere.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-	keyPattern = regexp.MustCompile(`^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$`)
+	keyPattern = orgs.NewPattern(`^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$`)
 )
 
 // IsURL says whether a flag's value names a place in S3, however badly.

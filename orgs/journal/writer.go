@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"sync"
 	"time"
@@ -25,10 +24,10 @@ const Dir = ".orgguard/journal"
 const suffix = ".jsonl"
 
 // runName is what a run's id looks like; it is a part of a file name.
-var runName = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[0-9a-f]{6}$`)
+var runName = orgs.NewPattern(`^[0-9]{8}-[0-9]{6}-[0-9a-f]{6}$`)
 
 // organizationName keeps the name of a lock file harmless.
-var organizationName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+var organizationName = orgs.NewPattern(`^[A-Za-z0-9-]{1,64}$`)
 
 // file is where the journal of a run is, or why there can be none.
 func file(dir, run string) (string, error) {

@@ -3,6 +3,8 @@ package sim
 import (
 	"encoding/base64"
 	"fmt"
+
+	"github.com/orgguard/orgguard/orgs"
 	"regexp"
 	"slices"
 	"strings"
@@ -202,7 +204,7 @@ func (s *scope) ifElse(arg any) (any, error) {
 
 // subVariable is ${Name}, ${Name.Attribute}, and ${!Literal}.
 var subVariable = regexp.MustCompile(`\$\{([^}]*)\}`)
-var subName = regexp.MustCompile(`^[A-Za-z0-9_.:]+$`)
+var subName = orgs.NewPattern(`^[A-Za-z0-9_.:]+$`)
 
 func (s *scope) sub(arg any) (any, error) {
 	text, vars, err := subParts(arg)

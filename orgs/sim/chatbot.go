@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/chatbot"
 	"github.com/aws/aws-sdk-go-v2/service/chatbot/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // chatChannel is a channel's configuration in Amazon Q Developer in chat
@@ -44,7 +44,7 @@ var chatbotOps = map[string]operation{
 	"ListMicrosoftTeamsChannelConfigurations":  op(read, listTeamsChannels),
 }
 
-var chatName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var chatName = orgs.NewPattern(`^[A-Za-z0-9_-]{1,128}$`)
 
 func chatARN(c *call, ch *chatChannel) string {
 	kind := "slack-channel"

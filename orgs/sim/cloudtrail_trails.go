@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 const trailService = "cloudtrail.amazonaws.com"
@@ -282,7 +282,7 @@ func (w *World) keyAdmitsTrail(t *trail, ref string, now time.Time) bool {
 
 // trailName is what a trail may be called.
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
-var trailName = regexp.MustCompile(`^[a-zA-Z0-9](?:[._-]?[a-zA-Z0-9])+$`)
+var trailName = orgs.NewPattern(`^[a-zA-Z0-9](?:[._-]?[a-zA-Z0-9])+$`)
 
 // maxTrails is how many trails a Region may have.
 const maxTrails = 5

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // watchState is CloudWatch in one account × Region: alarms, and the custom metrics
@@ -87,7 +88,7 @@ type insights struct {
 var (
 	insightsQuery = regexp.MustCompile(`(?i)^\s*SELECT\s+(SUM|MAX|MIN|AVG|COUNT)\(\s*"?([^")]+)"?\s*\)\s+FROM\s+(?:SCHEMA\(\s*"([^"]+)"\s*((?:,\s*"?[^",)]+"?\s*)*)\)|"([^"]+)")` +
 		`(?:\s+GROUP\s+BY\s+("?[\w]+"?(?:\s*,\s*"?[\w]+"?)*))?(?:\s+ORDER\s+BY\s+(?:SUM|MAX|MIN|AVG|COUNT)\(\)\s+(?:ASC|DESC))?(?:\s+LIMIT\s+\d+)?\s*$`)
-	insightsOrder = regexp.MustCompile(`(?i)\sORDER\s+BY\s`)
+	insightsOrder = orgs.NewPattern(`(?i)\sORDER\s+BY\s`)
 )
 
 func parseInsights(query string) (*insights, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/eventpattern"
 )
 
@@ -181,7 +182,7 @@ func ruleFor(c *call, bus, name *string) (foundBus, *eventRule, error) {
 }
 
 // eventsName is what rules and targets may be called.
-var eventsName = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,64}$`)
+var eventsName = orgs.NewPattern(`^[.\-_A-Za-z0-9]{1,64}$`)
 
 // schedule is a schedule expression; what is inside cron() is not looked at.
 var schedule = regexp.MustCompile(`^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)|cron\(\S+( \S+){5}\))$`)

@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,10 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // busName is what a custom bus may be called.
-var busName = regexp.MustCompile(`^[/.\-_A-Za-z0-9]{1,256}$`)
+var busName = orgs.NewPattern(`^[/.\-_A-Za-z0-9]{1,256}$`)
 
 func createEventBus(c *call, in *eventbridge.CreateEventBusInput) (*eventbridge.CreateEventBusOutput, error) {
 	name := aws.ToString(in.Name)
@@ -180,7 +180,7 @@ func putPermission(c *call, in *eventbridge.PutPermissionInput) (*eventbridge.Pu
 }
 
 // accountID is an AWS account id.
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = orgs.NewPattern(`^[0-9]{12}$`)
 
 // addStatement is the policy of a bus with a statement added or replaced.
 func addStatement(c *call, b foundBus, in *eventbridge.PutPermissionInput) (string, error) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/scp"
 )
 
@@ -215,8 +215,8 @@ func iamTags(tags map[string]string) []types.Tag {
 }
 
 var (
-	iamNamePattern = regexp.MustCompile(`^[\w+=,.@-]+$`)
-	iamPathPattern = regexp.MustCompile(`^(/|/[\x21-\x7e]+/)$`)
+	iamNamePattern = orgs.NewPattern(`^[\w+=,.@-]+$`)
+	iamPathPattern = orgs.NewPattern(`^(/|/[\x21-\x7e]+/)$`)
 )
 
 // checkIAMName checks the name and path of a role (64 characters) or policy (128).

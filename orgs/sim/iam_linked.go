@@ -1,12 +1,12 @@
 package sim
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // linkedRoles holds the names of service-linked roles and their policies, by
@@ -28,7 +28,7 @@ var linkedRoles = map[string]struct{ name, policy string }{
 	"member.org.stacksets.cloudformation.amazonaws.com": {"AWSServiceRoleForCloudFormationStackSetsOrgMember", "CloudFormationStackSetsOrgMemberServiceRolePolicy"},
 }
 
-var linkedServicePattern = regexp.MustCompile(`^[a-z0-9.-]+\.amazonaws\.com$`)
+var linkedServicePattern = orgs.NewPattern(`^[a-z0-9.-]+\.amazonaws\.com$`)
 
 // linkedRole makes the service-linked role of a service as IAM would.
 func (w *World) linkedRole(service, suffix string) *role {
@@ -111,7 +111,7 @@ func getServiceLinkedRoleDeletionStatus(_ *call, in *iam.GetServiceLinkedRoleDel
 	return &iam.GetServiceLinkedRoleDeletionStatusOutput{Status: types.DeletionTaskStatusTypeSucceeded}, nil
 }
 
-var aliasPattern = regexp.MustCompile(`^[a-z0-9](([a-z0-9]|-[a-z0-9])*[a-z0-9])?$`)
+var aliasPattern = orgs.NewPattern(`^[a-z0-9](([a-z0-9]|-[a-z0-9])*[a-z0-9])?$`)
 
 // createAccountAlias sets the account's one alias, in place of any other.
 func createAccountAlias(c *call, in *iam.CreateAccountAliasInput) (*iam.CreateAccountAliasOutput, error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // lambdaState is AWS Lambda in one account × Region. Of functions there is one version,
@@ -52,8 +52,8 @@ const (
 )
 
 var (
-	functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
-	statementID  = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,100}$`)
+	functionName = orgs.NewPattern(`^[a-zA-Z0-9-_]{1,64}$`)
+	statementID  = orgs.NewPattern(`^[a-zA-Z0-9-_]{1,100}$`)
 )
 
 var lambdaOps = map[string]operation{

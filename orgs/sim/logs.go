@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/logpattern"
 )
 
@@ -104,7 +104,7 @@ func logsInvalid(why string) error {
 }
 
 // groupName is what a log group may be called.
-var groupName = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+var groupName = orgs.NewPattern(`^[.\-_/#A-Za-z0-9]{1,512}$`)
 
 func createLogGroup(c *call, in *cloudwatchlogs.CreateLogGroupInput) (*cloudwatchlogs.CreateLogGroupOutput, error) {
 	name := aws.ToString(in.LogGroupName)

@@ -3,13 +3,13 @@ package sim
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // maxDelegates is how many delegated administrators a service may have.
@@ -29,7 +29,7 @@ var maxDelegates = map[string]int{
 }
 
 // servicePattern is what a service principal looks like.
-var servicePattern = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?$`)
+var servicePattern = orgs.NewPattern(`^[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?$`)
 
 // checkService checks a service principal. AWS has a list of those it knows;
 // ours would be out of date, so only the form is checked.

@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // Limits of the tree.
@@ -119,7 +119,7 @@ func deleteOrganizationalUnit(c *call, in *organizations.DeleteOrganizationalUni
 	return &organizations.DeleteOrganizationalUnitOutput{}, nil
 }
 
-var emailPattern = regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[^\s@]+$`)
+var emailPattern = orgs.NewPattern(`^[^\s@]+@[^\s@]+\.[^\s@]+$`)
 
 // createAccount creates an account under the root. It is asynchronous: what
 // fails is found out in the background, and DescribeCreateAccountStatus says

@@ -1,13 +1,13 @@
 package sim
 
 import (
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // schedulerState is EventBridge Scheduler in one account × Region. Time passes in the
@@ -23,9 +23,9 @@ type clockSchedule struct {
 const schedulerService = "scheduler.amazonaws.com"
 
 var (
-	scheduleName = regexp.MustCompile(`^[0-9a-zA-Z-_.]{1,64}$`)
+	scheduleName = orgs.NewPattern(`^[0-9a-zA-Z-_.]{1,64}$`)
 	// https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
-	scheduleExpression = regexp.MustCompile(`^(rate\([1-9][0-9]* (minutes?|hours?|days?)\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)|cron\(\S+ \S+ \S+ \S+ \S+ \S+\))$`)
+	scheduleExpression = orgs.NewPattern(`^(rate\([1-9][0-9]* (minutes?|hours?|days?)\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)|cron\(\S+ \S+ \S+ \S+ \S+ \S+\))$`)
 )
 
 var schedulerOps = map[string]operation{

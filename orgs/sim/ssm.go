@@ -1,20 +1,20 @@
 package sim
 
 import (
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // maxParameter is how long a standard parameter may be.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 const maxParameter = 4096
 
-var parameterName = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
+var parameterName = orgs.NewPattern(`^[a-zA-Z0-9_.\-/]+$`)
 
 // ssmState is Parameter Store in one account × Region.
 type ssmState struct {

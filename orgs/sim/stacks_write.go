@@ -2,13 +2,13 @@ package sim
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // maxStacks is how many stacks an account may have in a Region.
@@ -18,7 +18,7 @@ const maxStacks = 2000
 // calls are carried out at once: StackSets itself takes the time.
 const stackSetsVia = "stacksets.cloudformation.amazonaws.com"
 
-var stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+var stackName = orgs.NewPattern(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
 
 // stackResourceARN is the ARN an operation on a stack asks permission for.
 func stackResourceARN(c *call, name *string) string {

@@ -2,15 +2,15 @@ package sim
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
-var operationIDPattern = regexp.MustCompile(`^[a-zA-Z0-9][-a-zA-Z0-9]{0,127}$`)
+var operationIDPattern = orgs.NewPattern(`^[a-zA-Z0-9][-a-zA-Z0-9]{0,127}$`)
 
 // newOperation makes an operation of a request, or refuses it: an operation id
 // works once, and without managed execution there is one operation at a time.

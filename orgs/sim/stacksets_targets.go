@@ -1,17 +1,17 @@
 package sim
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/orgguard/orgguard/orgs"
 )
 
 var (
-	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
-	unitPattern    = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
+	accountPattern = orgs.NewPattern(`^[0-9]{12}$`)
+	unitPattern    = orgs.NewPattern(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
 )
 
 // target is an account an operation acts on, and the root or OU it was

@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/scp"
 )
 
@@ -48,7 +48,7 @@ func (w *World) userID(p Principal) string {
 	return p.Account
 }
 
-var sessionNamePattern = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var sessionNamePattern = orgs.NewPattern(`^[\w+=,.@-]{2,64}$`)
 
 // assumeRole gives credentials for a role, if its trust policy says so. The
 // refusal is the same whether the role does not exist, trusts somebody else or

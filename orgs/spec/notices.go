@@ -2,7 +2,8 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
+
+	"github.com/orgguard/orgguard/orgs"
 	"slices"
 	"strings"
 )
@@ -78,12 +79,12 @@ const (
 )
 
 var (
-	topicShape    = regexp.MustCompile(topicPattern)
-	busShape      = regexp.MustCompile(busPattern)
-	webhookShape  = regexp.MustCompile(webhookPattern)
-	httpsShape    = regexp.MustCompile(httpsPattern)
-	loopbackShape = regexp.MustCompile(loopbackPattern)
-	sourceShape   = regexp.MustCompile(sourcePattern)
+	topicShape    = orgs.NewPattern(topicPattern)
+	busShape      = orgs.NewPattern(busPattern)
+	webhookShape  = orgs.NewPattern(webhookPattern)
+	httpsShape    = orgs.NewPattern(httpsPattern)
+	loopbackShape = orgs.NewPattern(loopbackPattern)
+	sourceShape   = orgs.NewPattern(sourcePattern)
 )
 
 // IsWebhookURL says whether an address may get messages: https, or http on the machine

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -68,26 +67,26 @@ const (
 )
 
 var (
-	accountShape      = regexp.MustCompile(accountPattern)
-	aggregatorShape   = regexp.MustCompile(aggregatorPattern)
-	accountRefShape   = regexp.MustCompile(accountRefPattern)
-	filledShape       = regexp.MustCompile(filledPattern)
-	emailShape        = regexp.MustCompile(emailPattern)
-	roleShape         = regexp.MustCompile(rolePattern)
-	rolesShape        = regexp.MustCompile(rolesPattern)
-	exactShape        = regexp.MustCompile(exactPattern)
-	specificShape     = regexp.MustCompile(specificPattern)
-	externalIDShape   = regexp.MustCompile(externalIDPattern)
-	actionShape       = regexp.MustCompile(actionPattern)
-	workspaceShape    = regexp.MustCompile(workspacePattern)
-	guidShape         = regexp.MustCompile(guidPattern)
-	teamsChannelShape = regexp.MustCompile(teamsChannelPattern)
-	channelShape      = regexp.MustCompile(channelPattern)
-	bucketShape       = regexp.MustCompile(bucketPattern)
-	prefixShape       = regexp.MustCompile(prefixPattern)
-	toleranceShape    = regexp.MustCompile(tolerancePattern)
-	durationShape     = regexp.MustCompile(durationPattern)
-	concurrentShape   = regexp.MustCompile(concurrentPattern)
+	accountShape      = orgs.NewPattern(accountPattern)
+	aggregatorShape   = orgs.NewPattern(aggregatorPattern)
+	accountRefShape   = orgs.NewPattern(accountRefPattern)
+	filledShape       = orgs.NewPattern(filledPattern)
+	emailShape        = orgs.NewPattern(emailPattern)
+	roleShape         = orgs.NewPattern(rolePattern)
+	rolesShape        = orgs.NewPattern(rolesPattern)
+	exactShape        = orgs.NewPattern(exactPattern)
+	specificShape     = orgs.NewPattern(specificPattern)
+	externalIDShape   = orgs.NewPattern(externalIDPattern)
+	actionShape       = orgs.NewPattern(actionPattern)
+	workspaceShape    = orgs.NewPattern(workspacePattern)
+	guidShape         = orgs.NewPattern(guidPattern)
+	teamsChannelShape = orgs.NewPattern(teamsChannelPattern)
+	channelShape      = orgs.NewPattern(channelPattern)
+	bucketShape       = orgs.NewPattern(bucketPattern)
+	prefixShape       = orgs.NewPattern(prefixPattern)
+	toleranceShape    = orgs.NewPattern(tolerancePattern)
+	durationShape     = orgs.NewPattern(durationPattern)
+	concurrentShape   = orgs.NewPattern(concurrentPattern)
 )
 
 // checker checks a decoded configuration and finds the places in its file.
@@ -212,7 +211,7 @@ func (o *Organization) validate(v *checker, path string) {
 }
 
 // role reports what is not the name of a role.
-func (c *checker) role(path, role string, shape *regexp.Regexp) {
+func (c *checker) role(path, role string, shape *orgs.Pattern) {
 	switch {
 	case shape.MatchString(role):
 	case strings.HasPrefix(role, "arn:"):
