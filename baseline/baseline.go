@@ -145,7 +145,7 @@ func (b *Baseline) resolveControls() error {
 	if len(quiet) > 0 {
 		b.Notes = append(b.Notes, fmt.Sprintf("the configuration has alert-topic off: so are %s", joinAnd(quiet)))
 	}
-	if err := errors.Join(b.turn(l), b.checkChat()); err != nil {
+	if err := errors.Join(b.turn(l), b.checkChat(), b.checkTopic()); err != nil {
 		return err
 	}
 	return b.resolveOverrides()

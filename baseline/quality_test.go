@@ -69,6 +69,7 @@ var anyResource = map[string]string{
 	"ec2:DescribeSecurityGroups":    "describe calls take no resource",
 	"kms:*":                         "in a key policy * is the key itself",
 
+	"kms:Decrypt":                         "in a key policy * is the key itself",
 	"kms:DescribeKey":                     "in a key policy * is the key itself",
 	"kms:GenerateDataKey":                 "in a key policy * is the key itself",
 	"kms:GenerateDataKeyWithoutPlaintext": "in a key policy * is the key itself",
@@ -127,7 +128,11 @@ func statementProblems(r Resource, s map[string]any) []string {
 		if strings.HasSuffix(a, "*") && !denies && (r.Type != "AWS::KMS::Key" || a != "kms:*") {
 			out = append(out, "allows "+a)
 		}
-		if slices.Contains(listOf(s["Resource"]), "*") && anyResource[a] == "" && !denies {
+		reason := anyResource[a]
+		if strings.HasPrefix(a, "kms:") && r.Type != "AWS::KMS::Key" {
+			reason = ""
+		}
+		if slices.Contains(listOf(s["Resource"]), "*") && reason == "" && !denies {
 			out = append(out, "allows "+a+" on *: narrow it, or say in anyResource why not")
 		}
 	}
@@ -135,13 +140,14 @@ func statementProblems(r Resource, s map[string]any) []string {
 	if everybody && !denies && !strings.Contains(conditions, "aws:PrincipalOrgID") {
 		out = append(out, "lets everybody in, without a condition on the organization")
 	}
-	// A service acts for whoever asks it to: the condition says for whom. With a role
-	// that has no rights it can do nothing.
+	// A service acts for whoever asks it to: the condition says for whom, or, where a
+	// key's policy cannot ask that, for which topic. With a role that has no rights it
+	// can do nothing.
 	if r.Type == "AWS::IAM::Role" && r.Props["RoleName"] != nil && r.Props["Policies"] == nil && r.Props["ManagedPolicyArns"] == nil {
 		return out
 	}
-	if strings.Contains(principal, `"Service"`) && !denies && !strings.Contains(conditions, "aws:Source") {
-		out = append(out, "lets a service in for anybody: want a condition on aws:SourceAccount, SourceArn or SourceOrgID")
+	if strings.Contains(principal, `"Service"`) && !denies && !strings.Contains(conditions, "aws:Source") && !strings.Contains(conditions, "kms:EncryptionContext:aws:sns:topicArn") {
+		out = append(out, "lets a service in for anybody: want a condition on aws:SourceAccount, SourceArn or SourceOrgID, or on the topic")
 	}
 	return out
 }
@@ -154,6 +160,7 @@ func TestWhatAPolicyLintFinds(t *testing.T) {
 	}{
 		{"all actions", map[string]any{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:x"}, 1},
 		{"every resource without a reason", map[string]any{"Effect": "Allow", "Action": []any{"s3:GetObject"}, "Resource": "*"}, 1},
+		{"every key", map[string]any{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}, 1},
 		{"everybody", map[string]any{"Effect": "Allow", "Action": "sns:Publish", "Resource": "arn:x", "Principal": "*"}, 1},
 		{"a service for anybody", map[string]any{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"Service": "x"}}, 1},
 		{"everything but", map[string]any{"Effect": "Allow", "NotAction": "s3:*", "Resource": "arn:x"}, 1},

@@ -263,6 +263,15 @@ func TestAlertsThatGetLost(t *testing.T) {
 		{"the key of the topic admits EventBridge", key(func(a string) string {
 			return `{"Version":"2012-10-17","Statement":[` + root(a) + `,{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":["kms:GenerateDataKey*","kms:Decrypt"],"Resource":"*"}]}`
 		}), 1, nil, nil},
+		{"the key of the topic admits EventBridge for this topic", key(func(a string) string {
+			return `{"Version":"2012-10-17","Statement":[` + root(a) + `,{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:aws:sns:topicArn":"` + centralTopic + `"}}}]}`
+		}), 1, nil, nil},
+		{"the key of the topic admits EventBridge for another topic", key(func(a string) string {
+			return `{"Version":"2012-10-17","Statement":[` + root(a) + `,{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:aws:sns:topicArn":"` + centralTopic + `-other"}}}]}`
+		}), 0, nil, []string{failNoPermission}},
+		{"the key of the topic asks EventBridge for the account that it acts for, which AWS does not support", key(func(a string) string {
+			return `{"Version":"2012-10-17","Statement":[` + root(a) + `,{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"` + a + `"}}}]}`
+		}), 0, nil, []string{failNoPermission}},
 		{"the subscription is gone", func(t *testing.T, w *World) {
 			c := sns.NewFromConfig(adminConfig(w, security, tokyo))
 			subs := must(c.ListSubscriptionsByTopic(t.Context(), &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(centralTopic)}))(t)

@@ -153,9 +153,28 @@ func keyForChange(c *call, id *string) (*kmsKey, string, error) {
 //
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 func (w *World) keyAdmitsService(ref, service, account, sourceARN string, now time.Time) bool {
-	if ref == "" {
-		return true
+	return ref == "" || w.keyAdmits(ref, servicePrincipal(service, account), w.serviceContext(service, account, sourceARN, now))
+}
+
+// keyAdmitsPublisher says whether a service may encrypt what it publishes to a topic. SNS
+// binds the data key to the topic. Of EventBridge a key's policy sees no keys against the
+// confused deputy: AWS documents that they are not supported there, and with one of them
+// nothing is published.
+//
+// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+func (w *World) keyAdmitsPublisher(ref, topicARN, service, account, sourceARN string, now time.Time) bool {
+	ctx := w.serviceContext(service, account, sourceARN, now)
+	if service == eventsService {
+		maps.DeleteFunc(ctx, func(key string, _ []string) bool { return strings.HasPrefix(key, "aws:Source") })
 	}
+	ctx[topicContext] = []string{topicARN}
+	return w.keyAdmits(ref, servicePrincipal(service, account), ctx)
+}
+
+// topicContext is the encryption context of what rests in a topic.
+const topicContext = "kms:EncryptionContext:aws:sns:topicArn"
+
+func (w *World) keyAdmits(ref string, who Principal, ctx map[string][]string) bool {
 	_, region, owner, _, ok := arnParts(ref)
 	if !ok || strings.Contains(ref, "alias/aws/") {
 		return false
@@ -164,9 +183,8 @@ func (w *World) keyAdmitsService(ref, service, account, sourceARN string, now ti
 	if k == nil || !k.Enabled || !k.Deletion.IsZero() {
 		return false
 	}
-	ctx := w.serviceContext(service, account, sourceARN, now)
 	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
-		if w.judge(k.Policy, policyRequest{servicePrincipal(service, account), action, arn, ctx}) != allows {
+		if w.judge(k.Policy, policyRequest{who, action, arn, ctx}) != allows {
 			return false
 		}
 	}

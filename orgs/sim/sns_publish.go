@@ -141,7 +141,7 @@ func (w *World) topicAdmitsService(t *snsTopic, arn, service, account, sourceARN
 		return "NO_PERMISSIONS"
 	}
 	_, region, owner, _, _ := arnParts(arn)
-	if key := t.Attributes["KmsMasterKeyId"]; key != "" && !w.keyAdmitsService(w.keyARN(owner, region, key), service, account, sourceARN, now) {
+	if key := t.Attributes["KmsMasterKeyId"]; key != "" && !w.keyAdmitsPublisher(w.keyARN(owner, region, key), arn, service, account, sourceARN, now) {
 		return "NO_PERMISSIONS"
 	}
 	return ""

@@ -47,6 +47,11 @@ func (c Control) Decode(into any) Problems {
 	return d.problems.sorted()
 }
 
+// Says says whether the control's block names a setting.
+func (c Control) Says(key string) bool {
+	return c.node != nil && c.node.value.Kind == yaml.MappingNode && child(c.node.value, key) != nil
+}
+
 // decodeNode reads true, false, or a mapping, which may hold "enabled" beside
 // the settings: so a control can be switched off and keep them.
 func (c *Control) decodeNode(d *decoder, n *yaml.Node, what string) {
