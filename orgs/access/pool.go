@@ -28,7 +28,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -88,7 +87,7 @@ type Pool struct {
 	Chatbot        *chatbot.Client
 	ControlTower   *controltower.Client
 	EC2            EC2
-	S3Control      *s3control.Client
+	S3Control      S3Control
 	CloudWatch     *cloudwatch.Client
 	Logs           *cloudwatchlogs.Client
 	GuardDuty      *guardduty.Client
@@ -174,7 +173,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 	p.Chatbot = chatbot.NewFromConfig(cfg)
 	p.ControlTower = controltower.NewFromConfig(cfg)
 	p.EC2 = newEC2(cfg)
-	p.S3Control = s3control.NewFromConfig(cfg)
+	p.S3Control = newS3Control(cfg)
 	p.CloudWatch = cloudwatch.NewFromConfig(cfg)
 	p.Logs = cloudwatchlogs.NewFromConfig(cfg)
 	p.GuardDuty = guardduty.NewFromConfig(cfg)
