@@ -103,9 +103,14 @@ func Actions(cfg *spec.Config) (reads, writes, undoes []string) {
 			reads, writes, undoes = append(reads, c.Reads...), append(writes, c.Writes...), append(undoes, c.undoes()...)
 		}
 	}
-	if configRecorder.on(cfg) && replacesSomewhere(cfg) {
-		writes = append(writes, replaceActions...)
-		undoes = append(undoes, replaceActions...)
+	if configRecorder.on(cfg) {
+		if recordersSomewhere(cfg, func(s *RecorderSettings) bool { return s.Existing == "replace" }) {
+			writes = append(writes, replaceActions...)
+			undoes = append(undoes, replaceActions...)
+		}
+		if recordersSomewhere(cfg, func(s *RecorderSettings) bool { return s.Role == linkedRole }) {
+			writes = append(writes, "iam:CreateServiceLinkedRole")
+		}
 	}
 	for _, list := range []*[]string{&reads, &writes, &undoes} {
 		slices.Sort(*list)

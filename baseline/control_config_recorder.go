@@ -14,6 +14,8 @@ type RecorderSettings struct {
 	// GlobalTypesRegion also records the global IAM types. "" means the home
 	// Region.
 	GlobalTypesRegion string `yaml:"global_types_region" doc:"the Region that also records IAM; empty is the home Region"`
+	// Role is "orgguard", a role of its own, or "service-linked", AWS Config's.
+	Role string `yaml:"role" doc:"what AWS Config records with: orgguard (a role of its own) or service-linked (AWS Config's, as Security Hub's Config.1 wants it)"`
 	// Existing says what becomes of a recorder that somebody else made:
 	// "adopt" brings it in line and keeps its name, "keep" leaves it alone
 	// and audits it, "replace" deletes it and makes orgguard's in its place.
@@ -25,10 +27,23 @@ func (s *RecorderSettings) Validate(report func(key, message string)) {
 	if good := []string{"continuous", "daily"}; !slices.Contains(good, s.Recording) {
 		report("recording", spec.NotOneOf("recording", s.Recording, good))
 	}
+	if good := []string{ownRole, linkedRole}; !slices.Contains(good, s.Role) {
+		report("role", spec.NotOneOf("role", s.Role, good))
+	}
 	if good := []string{"adopt", "keep", "replace"}; !slices.Contains(good, s.Existing) {
 		report("existing", spec.NotOneOf("setting", s.Existing, good))
 	}
 }
+
+// The roles that a recorder may have. Security Hub's Config.1 calls any but the
+// service-linked one a critical finding, in every account and Region, unless the newer
+// Security Hub is on too. It is not the default: a recorder of an account that
+// auto-deployment reaches before a rollout does would find no such role.
+// https://docs.aws.amazon.com/securityhub/latest/userguide/config-controls.html#config-1
+const (
+	ownRole    = "orgguard"
+	linkedRole = "service-linked"
+)
 
 // configRecorder: AWS Config records everywhere.
 var configRecorder = Control{
@@ -39,11 +54,11 @@ var configRecorder = Control{
 		Cost:    "USD 0.003 for each recorded change, or 0.012 for each daily record",
 		Example: `config-recorder: {recording: daily}`,
 	},
-	// The role stays where the recorder is switched off: a recorder outlives its
+	// orgguard's role stays where the recorder is switched off: a recorder outlives its
 	// stack, and goes on recording with it.
-	parts:    []part{{unit: "roles", stays: true}, {unit: "recorder"}},
+	parts:    []part{{unit: "roles", stays: true}, {unit: "linked-role"}, {unit: "recorder"}},
 	needs:    []string{"config-delivery"}, // a recorder without a channel cannot be started
-	settings: func() any { return &RecorderSettings{Recording: "continuous", Existing: "adopt"} },
+	settings: func() any { return &RecorderSettings{Recording: "continuous", Role: ownRole, Existing: "adopt"} },
 	params: func(s any, b *Baseline) map[string]string {
 		r := s.(*RecorderSettings)
 		frequency := map[string]string{"continuous": "CONTINUOUS", "daily": "DAILY"}[r.Recording]
@@ -51,6 +66,6 @@ var configRecorder = Control{
 		if region == "" {
 			region = b.Home
 		}
-		return map[string]string{"RecordingFrequency": frequency, "GlobalTypesRegion": region}
+		return map[string]string{"RecordingFrequency": frequency, "GlobalTypesRegion": region, "RecorderRole": r.Role}
 	},
 }

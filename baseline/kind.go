@@ -164,6 +164,7 @@ func init() {
 		// Settings that CloudFormation does not have; see unit.direct.
 		"OrgGuard::S3::AccountPublicAccessBlock":  publicBlockKind,
 		"OrgGuard::IAM::PasswordPolicy":           passwordKind,
+		"OrgGuard::IAM::ServiceLinkedRole":        linkedRoleKind,
 		"OrgGuard::EC2::EbsEncryptionByDefault":   ebsKind,
 		"OrgGuard::EC2::InstanceMetadataDefaults": metadataKind,
 		"OrgGuard::EC2::NoDefaultVpc":             defaultVPCKind,

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
@@ -282,9 +281,8 @@ func (b *Baseline) mayBeOn() []string {
 // as the service's console does: its role, trusted access, the registration.
 func (s site) register(ctx context.Context, service string, id orgs.AccountID) error {
 	m := s.management()
-	_, err := s.IAM.CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: aws.String(service)}, m.IAM)
-	if err != nil && orgs.Code(err) != "InvalidInput" { // which is what IAM says of a role that is there
-		return fmt.Errorf("make the service-linked role of %s: %w", service, err)
+	if err := makeLinkedRole(ctx, s.Pool, m, service); err != nil {
+		return err
 	}
 	if _, err := s.Organizations.EnableAWSServiceAccess(ctx, &organizations.EnableAWSServiceAccessInput{ServicePrincipal: aws.String(service)}, m.Organizations); err != nil {
 		return fmt.Errorf("let %s act in the organization: %w", service, err)
@@ -292,7 +290,7 @@ func (s site) register(ctx context.Context, service string, id orgs.AccountID) e
 	if id == s.base.Org.ManagementAccount {
 		return nil // needs nobody's permission
 	}
-	_, err = s.Organizations.RegisterDelegatedAdministrator(ctx, &organizations.RegisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(service)}, m.Organizations)
+	_, err := s.Organizations.RegisterDelegatedAdministrator(ctx, &organizations.RegisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(service)}, m.Organizations)
 	if orgs.Code(err) == "AccountAlreadyRegisteredException" {
 		return nil
 	}

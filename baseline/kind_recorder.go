@@ -137,7 +137,7 @@ func compareRecorder(r Resource, state any) []Mismatch {
 			Actual:   map[string]any{"frequency": st.Frequency, "types_with_their_own": st.Overrides},
 		})
 	}
-	if role := r.str("RoleARN"); role != st.Role && !tower {
+	if role := r.str("RoleARN"); role != st.Role && !tower && !isLinkedRole(st.Role) {
 		out = append(out, Mismatch{Reason: "the recorder uses another role", Expected: role, Actual: st.Role})
 	}
 	if st.Recording && strings.EqualFold(st.LastStatus, string(types.RecorderStatusFailure)) {
@@ -150,12 +150,23 @@ func compareRecorder(r Resource, state any) []Mismatch {
 	return out
 }
 
+// isLinkedRole says whether a role is AWS Config's own in an account. A recorder that
+// somebody gave it keeps it, whatever the configuration says: nobody but AWS can change
+// what it may do, and taking it away is a critical finding of Security Hub's.
+// https://docs.aws.amazon.com/config/latest/developerguide/using-service-linked-roles.html
+func isLinkedRole(arn string) bool {
+	return strings.HasSuffix(arn, ":role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig")
+}
+
 // repairRecorder makes or changes the recorder. One that exists keeps its name,
 // which cannot be changed, and goes on recording meanwhile.
 func repairRecorder(ctx context.Context, s site, r Resource, state any) error {
-	name := r.str("Name")
+	name, role := r.str("Name"), r.str("RoleARN")
 	if st, ok := state.(recorderState); ok {
 		name = st.Name
+		if isLinkedRole(st.Role) {
+			role = st.Role
+		}
 		stopped := st
 		stopped.Recording = true
 		if len(compareRecorder(r, stopped)) == 0 {
@@ -168,7 +179,7 @@ func repairRecorder(ctx context.Context, s site, r Resource, state any) error {
 	_, err := s.Config.PutConfigurationRecorder(ctx, &configservice.PutConfigurationRecorderInput{
 		ConfigurationRecorder: &types.ConfigurationRecorder{
 			Name:           aws.String(name),
-			RoleARN:        aws.String(r.str("RoleARN")),
+			RoleARN:        aws.String(role),
 			RecordingGroup: &types.RecordingGroup{AllSupported: all, IncludeGlobalResourceTypes: global},
 			RecordingMode:  &types.RecordingMode{RecordingFrequency: types.RecordingFrequency(fmt.Sprint(r.object("RecordingMode")["RecordingFrequency"]))},
 		},

@@ -1,11 +1,14 @@
 package baseline
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
 	"github.com/aws/aws-sdk-go-v2/service/configservice/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
 // What AWS Config costs is what is recorded and how often: both are as configured in
@@ -63,5 +66,74 @@ func TestWhatIsRecordedAndHowOftenIsAsConfigured(t *testing.T) {
 		if len(found) != 1 || !strings.Contains(found[0].Reason, "frequency differs") {
 			t.Errorf("%+v", found)
 		}
+	})
+}
+
+// Security Hub wants recorders to use AWS Config's own role. It is made where it is
+// missing before recorders use it, one that somebody chose stays, and recording goes on
+// through the change.
+func TestRecordersUseTheRoleThatIsConfigured(t *testing.T) {
+	const linked = "role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+	const own = "role/orgguard-config-recorder"
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, handful(t), everyoneConfig)
+		config := func(account string) *configservice.Client {
+			return configservice.NewFromConfig(r.member(account, tokyo))
+		}
+		recorder := func(account string) types.ConfigurationRecorder {
+			t.Helper()
+			out, err := config(account).DescribeConfigurationRecorders(t.Context(), &configservice.DescribeConfigurationRecordersInput{})
+			if err != nil || len(out.ConfigurationRecorders) != 1 {
+				t.Fatalf("%s: %+v, %v", account, out, err)
+			}
+			return out.ConfigurationRecorders[0]
+		}
+		mustUse := func(account, role string) {
+			t.Helper()
+			if got := *recorder(account).RoleARN; got != "arn:aws:iam::"+account+":"+role {
+				t.Errorf("%s records with %s, want %s", account, got, role)
+			}
+			status, err := config(account).DescribeConfigurationRecorderStatus(t.Context(), &configservice.DescribeConfigurationRecorderStatusInput{})
+			if err != nil || !status.ConfigurationRecordersStatus[0].Recording || status.ConfigurationRecordersStatus[0].LastStatus == types.RecorderStatusFailure {
+				t.Errorf("%s: %+v, %v", account, status, err)
+			}
+		}
+		r.mustRollout(t)
+		mustUse(shopProd, own)
+		mustUse(legacy, linked) // as somebody has set it up
+
+		r.cfg = parseConfig(t, everyoneConfig+"baseline: {config-recorder: {role: service-linked}}\n"+
+			"overrides: [{account: \"" + securityAccount + "\", reason: its own role is written into contracts, baseline: {config-recorder: {role: orgguard}}}]\n")
+		var made []string
+		for _, task := range r.plan(t).Tasks {
+			if strings.Contains(task.Resource, "AWSServiceRoleForConfig") {
+				made = append(made, task.Account)
+			}
+		}
+		if !slices.Contains(made, shopProd) || slices.Contains(made, securityAccount) {
+			t.Errorf("the plan makes the role in %q", made)
+		}
+		r.mustRollout(t)
+		r.mustBeClean(t)
+		for _, account := range []string{shopProd, management, legacy} {
+			mustUse(account, linked)
+		}
+		mustUse(securityAccount, own)
+
+		_, err := iam.NewFromConfig(r.member(shopProd, virginia)).DeleteServiceLinkedRole(t.Context(), &iam.DeleteServiceLinkedRoleInput{RoleName: aws.String("AWSServiceRoleForConfig")})
+		noError(t, err) // it is in use, and stays
+		r.mustBeClean(t)
+
+		// Back at the default, a recorder that has the role keeps it when it is mended.
+		r.cfg = parseConfig(t, everyoneConfig)
+		r.mustRollout(t)
+		mustUse(shopProd, own)
+		rec := recorder(shopProd)
+		rec.RoleARN, rec.RecordingGroup = aws.String("arn:aws:iam::"+shopProd+":"+linked), &types.RecordingGroup{AllSupported: true}
+		_, err = config(shopProd).PutConfigurationRecorder(t.Context(), &configservice.PutConfigurationRecorderInput{ConfigurationRecorder: &rec})
+		noError(t, err)
+		r.mustRollout(t)
+		r.mustBeClean(t)
+		mustUse(shopProd, linked)
 	})
 }

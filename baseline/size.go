@@ -50,13 +50,13 @@ func (b *Baseline) Existing() string {
 	return ""
 }
 
-// replacesSomewhere says whether a configuration has recorders of others replaced in
-// any account.
-func replacesSomewhere(cfg *spec.Config) bool {
+// recordersSomewhere says whether a configuration has, in any account, recorders of
+// which something is true.
+func recordersSomewhere(cfg *spec.Config, is func(*RecorderSettings) bool) bool {
 	says := func(controls map[string]spec.Control) bool {
-		s := RecorderSettings{Recording: "continuous", Existing: "adopt"} // as the control has them
+		s := configRecorder.settings().(*RecorderSettings)
 		entry, given := controls[configRecorder.ID]
-		return given && entry.Decode(&s).Err() == nil && s.Existing == "replace" // Resolve says what is wrong
+		return given && entry.Decode(s).Err() == nil && is(s) // Resolve says what is wrong
 	}
 	return says(cfg.Baseline) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return says(o.Baseline) })
 }

@@ -65,6 +65,7 @@ var units = []unit{
 	{ID: "trail-store", Stack: "orgguard-trail-store", Description: "orgguard: where the organization's trail is kept", place: securityOnly, inOrder: true, stage: plan.Central},
 	{ID: "trail-logs", Stack: "orgguard-trail-logs", Description: "orgguard: the log group of the organization's trail", place: trailOwner, inOrder: true, stage: plan.Central},
 	{ID: "roles", Stack: "orgguard-roles", Description: "orgguard: roles of AWS Config and EventBridge", place: homeOfEach, stage: plan.Roles},
+	{ID: "linked-role", Description: "orgguard: the service-linked role of AWS Config", place: homeOfEach, stage: plan.Roles, direct: true},
 	// By itself: one of somebody else's is adopted, and then there is no such stack.
 	{ID: trailUnit, Stack: "orgguard-trail", Description: "orgguard: the organization's trail", place: trailOwner, inOrder: true, stage: plan.Baseline, after: []string{"trail-store", "trail-logs"}},
 	{ID: "topic", Stack: "orgguard-topic", Description: "orgguard: the account's own alert topic", place: alertsOfEach, stage: plan.Roles, mode: spec.Local},
