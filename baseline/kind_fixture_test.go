@@ -25,7 +25,7 @@ func kindScope(region string) scope {
 		params: map[string]string{
 			"OrganizationId": "o-demo0guard", "ManagementAccountId": "100000000001", "SecurityAccountId": securityAccount,
 			"LogBucketName": "orgguard-logs-test", "GlobalTypesRegion": "us-east-1",
-			"AlertBusArn": "arn:aws:events:us-east-1:" + securityAccount + ":event-bus/orgguard-alerts",
+			"AlertBusArn": "arn:aws:events:us-east-1:" + securityAccount + ":event-bus/orgguard-alerts", "AlertTopicEncrypted": "false",
 		},
 	}
 }

@@ -103,7 +103,7 @@ func TestRecordersUseTheRoleThatIsConfigured(t *testing.T) {
 		mustUse(legacy, linked) // as somebody has set it up
 
 		r.cfg = parseConfig(t, everyoneConfig+"baseline: {config-recorder: {role: service-linked}}\n"+
-			"overrides: [{account: \"" + securityAccount + "\", reason: its own role is written into contracts, baseline: {config-recorder: {role: orgguard}}}]\n")
+			"overrides: [{account: \""+securityAccount+"\", reason: its own role is written into contracts, baseline: {config-recorder: {role: orgguard}}}]\n")
 		var made []string
 		for _, task := range r.plan(t).Tasks {
 			if strings.Contains(task.Resource, "AWSServiceRoleForConfig") {
