@@ -75,11 +75,14 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 		return out, err
 	}
 	for _, u := range b.units {
-		account := orgs.AccountID("111111111111")
+		account, where := orgs.AccountID("111111111111"), places[u.place]
 		if u.place == securityOnly || u.place == securityEach {
 			account = b.Security
 		}
-		if u.place == managementOnly || u.place == trailOwner {
+		switch {
+		case u.place == trailOwner && b.trailAccount() != b.Org.ManagementAccount:
+			account, where = b.Security, "security account, the trail's Region"
+		case u.place == managementOnly || u.place == trailOwner:
 			account = b.Org.ManagementAccount
 		}
 		rs, err := u.resources(b.scope(account, b.Home))
@@ -88,7 +91,7 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 		}
 		for _, r := range rs {
 			if r.Control == id {
-				out.Deploys = append(out.Deploys, Piece{Stack: u.Stack, Where: places[u.place], Type: r.Type, Name: strings.TrimPrefix(r.label(), kinds[r.Type].noun+" ")})
+				out.Deploys = append(out.Deploys, Piece{Stack: u.Stack, Where: where, Type: r.Type, Name: strings.TrimPrefix(r.label(), kinds[r.Type].noun+" ")})
 			}
 		}
 	}

@@ -112,6 +112,10 @@ func Actions(cfg *spec.Config) (reads, writes, undoes []string) {
 			writes = append(writes, "iam:CreateServiceLinkedRole")
 		}
 	}
+	if cloudtrailControl.on(cfg) && delegatesTrail(cfg) {
+		reads, writes = append(reads, "organizations:ListDelegatedAdministrators"), slices.Concat(writes, appointing, []string{"cloudtrail:RegisterOrganizationDelegatedAdmin"})
+		undoes = slices.Concat(undoes, dismissing, []string{"cloudtrail:DeregisterOrganizationDelegatedAdmin"})
+	}
 	for _, list := range []*[]string{&reads, &writes, &undoes} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)

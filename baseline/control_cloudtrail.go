@@ -13,7 +13,7 @@ import (
 // TrailSettings are the settings of cloudtrail.
 type TrailSettings struct {
 	Existing string `yaml:"existing" doc:"an organization trail that somebody else made: adopt brings it in line, keep only audits it; there is never a second one"`
-	Account  string `yaml:"account" doc:"where the trail is made: management, or security if that account is CloudTrail's delegated administrator"`
+	Account  string `yaml:"account" doc:"where the trail is made: management, or security, which becomes a delegated administrator of CloudTrail if it is none; other ones stay"`
 	Region   string `yaml:"region" doc:"the trail's home Region; empty is the home Region, and of a trail to adopt it is that trail's"`
 	Bucket   string `yaml:"bucket" doc:"the trail's bucket; empty is orgguard-trail-<security account>-<home Region>"`
 	LogGroup string `yaml:"log_group" doc:"the log group that a trail to adopt delivers to; orgguard-trail is orgguard's own"`
@@ -73,9 +73,15 @@ const (
 // The bucket and the key are in the security account and the trail is not, so both
 // policies name the trail's ARN (aws:SourceArn), and the bucket's the organization too.
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/creating-trail-organization.html
+//
+// With account: security the security account makes the trail, as a delegated
+// administrator of CloudTrail; the trail is the management account's all the same, in
+// name and ARN. AWS allows three such administrators, so that those that exist are no
+// hindrance and are left alone.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-delegated-administrator.html
 var cloudtrailControl = Control{
 	ID: "cloudtrail", Title: "Every call in the organization is recorded in a trail", Severity: finding.High,
-	Scope: "the management account, with bucket and key in the security account",
+	Scope: "the management account or CloudTrail's delegated administrator, with bucket and key in the security account",
 	about: About{
 		Why: "Without a trail nobody can tell who did what, and EventBridge hears of no calls: no alert about one fires. The log files are in an account that nobody " +
 			"works in, encrypted, versioned, and with digests that show when one was changed.",
@@ -95,6 +101,7 @@ var cloudtrailControl = Control{
 			"TrailKeyArn":       fmt.Sprintf("arn:%s:kms:%s:%s:alias/orgguard-trail", b.Org.Partition.ID, b.Home, b.Security),
 			"TrailLogGroupName": t.LogGroup,
 			"TrailLogDays":      strconv.Itoa(t.LogDays),
+			"TrailAccount":      t.Account,
 		}
 	},
 	Reads: []string{
@@ -117,6 +124,13 @@ func (b *Baseline) trailSettings() *TrailSettings {
 
 // cloudtrailID is the control's id, for those that the control's own value refers to.
 const cloudtrailID = "cloudtrail"
+
+// delegatesTrail says whether a configuration has the trail made by the security account,
+// as CloudTrail's delegated administrator.
+func delegatesTrail(cfg *spec.Config) bool {
+	s := cloudtrailControl.settings().(*TrailSettings)
+	return cfg.Baseline[cloudtrailID].Decode(s).Err() == nil && s.Account == "security" // Resolve says what is wrong
+}
 
 // trailRegion is the trail's home Region.
 func (b *Baseline) trailRegion() string {

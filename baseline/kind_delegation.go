@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
@@ -30,6 +31,9 @@ type appointment struct {
 	// Elsewhere is the account that is registered with Organizations, where
 	// none is appointed in the Region.
 	Elsewhere orgs.AccountID `json:"elsewhere,omitempty"`
+	// Full says that the service has as many administrators as AWS allows, none of
+	// which is the wanted one.
+	Full bool `json:"full,omitempty"`
 	// noted says that no Region is left of an appointment, while orgguard's mark is
 	// still there: whoever took it back was killed before the end.
 	noted bool
@@ -56,7 +60,12 @@ func respect(name string, other, want orgs.AccountID) string {
 // delegate is how a service's delegated administrator is appointed. Calls are made
 // by the management account in the site's Region.
 type delegate struct {
-	name      string
+	name string
+	// several is how many administrators there may be, where it is more than one:
+	// then those that exist are no reason not to appoint another.
+	several int
+	// writes is how many calls it takes to appoint one, with orgguard's note.
+	writes    int
 	appointed func(context.Context, site) (orgs.AccountID, error) // nil for services with one administrator for all Regions
 	appoint   func(context.Context, site, orgs.AccountID) error
 	dismiss   func(context.Context, site, orgs.AccountID) error
@@ -64,9 +73,11 @@ type delegate struct {
 
 // delegates are the services by their principals.
 var delegates = map[string]delegate{
-	guardDutyPrincipal:   {"GuardDuty", guardDutyAdmin, appointGuardDuty, dismissGuardDuty},
-	securityHubPrincipal: {"Security Hub", securityHubAdmin, appointSecurityHub, dismissSecurityHub},
-	analyzerPrincipal:    {"IAM Access Analyzer", nil, appointAnalyzer, dismissAnalyzer},
+	guardDutyPrincipal:   {name: "GuardDuty", writes: 2, appointed: guardDutyAdmin, appoint: appointGuardDuty, dismiss: dismissGuardDuty},
+	securityHubPrincipal: {name: "Security Hub", writes: 2, appointed: securityHubAdmin, appoint: appointSecurityHub, dismiss: dismissSecurityHub},
+	// Its role, trusted access, the registration.
+	analyzerPrincipal: {name: "IAM Access Analyzer", writes: 4, appoint: appointAnalyzer, dismiss: dismissAnalyzer},
+	trailPrincipal:    {name: "CloudTrail", several: 3, writes: 2, appoint: appointTrail, dismiss: dismissTrail},
 }
 
 const guardDutyPrincipal = "guardduty.amazonaws.com"
@@ -74,7 +85,8 @@ const guardDutyPrincipal = "guardduty.amazonaws.com"
 // management is the management account, from where Organizations is asked.
 func (s site) management() access.At { return s.in(s.base.Org.ManagementAccount).at }
 
-// administrator asks who administers a service, in the site's Region.
+// administrator asks who administers a service, in the site's Region. Of a service that
+// may have several it is the security account, if that is among them.
 func (s site) administrator(ctx context.Context, service string) (appointment, error) {
 	d := delegates[service]
 	if d.appointed != nil {
@@ -86,6 +98,7 @@ func (s site) administrator(ctx context.Context, service string) (appointment, e
 			return appointment{Admin: id}, nil
 		}
 	}
+	var others []orgs.AccountID
 	p := organizations.NewListDelegatedAdministratorsPaginator(s.Organizations, &organizations.ListDelegatedAdministratorsInput{ServicePrincipal: aws.String(service)})
 	for p.HasMorePages() {
 		page, err := p.NextPage(ctx, s.management().Organizations)
@@ -93,11 +106,18 @@ func (s site) administrator(ctx context.Context, service string) (appointment, e
 			return appointment{}, fmt.Errorf("ask who administers %s: %w", d.name, err)
 		}
 		for _, a := range page.DelegatedAdministrators {
-			if d.appointed == nil {
-				return appointment{Admin: orgs.AccountID(aws.ToString(a.Id))}, nil
+			id := orgs.AccountID(aws.ToString(a.Id))
+			switch {
+			case d.appointed != nil:
+				return appointment{Elsewhere: id}, nil
+			case d.several == 0 || id == s.base.Security:
+				return appointment{Admin: id}, nil
 			}
-			return appointment{Elsewhere: orgs.AccountID(aws.ToString(a.Id))}, nil
+			others = append(others, id)
 		}
+	}
+	if d.several > 0 && len(others) >= d.several {
+		return appointment{Admin: slices.Min(others), Full: true}, nil
 	}
 	if d.appointed == nil && s.base.Security == s.base.Org.ManagementAccount {
 		return appointment{Admin: s.base.Security}, nil // needs nobody's permission
@@ -112,13 +132,10 @@ var administratorKind = kind{
 	},
 	compare: compareAdministrator, repair: appointAdministrator, undo: undoAdministrator,
 	writes: func(r Resource, state any) int {
-		if delegates[r.str("Service")].appointed == nil {
-			return 4 // its role, trusted access, the registration, the note
-		}
 		if state.(appointment).Elsewhere != "" {
-			return 1
+			return 1 // it is not noted
 		}
-		return 2 // it is noted, too
+		return delegates[r.str("Service")].writes
 	},
 	revert: &reverter{decode: decoded[appointment], says: saysDismissal, apply: dismissAdministrator, mine: appointedByUs},
 }
@@ -129,6 +146,12 @@ func compareAdministrator(r Resource, state any) []Mismatch {
 	switch {
 	case st.Admin == want:
 		return nil
+	case st.Full:
+		return []Mismatch{{
+			Reason:   fmt.Sprintf("%s has %d delegated administrators, which is all that AWS allows, and the wanted one is none of them", name, delegates[r.str("Service")].several),
+			Expected: string(want), Actual: string(other),
+			Manual: fmt.Sprintf("orgguard replaces nobody: take one of them back by hand (aws organizations list-delegated-administrators --service-principal %s), or have the trail made by the management account (cloudtrail: {account: management})", r.str("Service")),
+		}}
 	case other != "":
 		return []Mismatch{{
 			Reason: name + " is administered by another account", Expected: string(want), Actual: string(other), Manual: respect(name, other, want),
@@ -263,6 +286,9 @@ func dismissAdministrator(ctx context.Context, s site, r Resource, was any) erro
 
 func undoAdministrator(s scope, r Resource, _ any) string {
 	name, _, _ := strings.Cut(r.str("Service"), ".")
+	if r.str("Service") == trailPrincipal {
+		return "aws cloudtrail deregister-organization-delegated-admin --delegated-admin-account-id " + r.str("Account")
+	}
 	if delegates[r.str("Service")].appointed == nil {
 		return fmt.Sprintf("aws organizations deregister-delegated-administrator --account-id %s --service-principal %s", r.str("Account"), r.str("Service"))
 	}
@@ -339,5 +365,25 @@ func appointGuardDuty(ctx context.Context, s site, id orgs.AccountID) error {
 
 func dismissGuardDuty(ctx context.Context, s site, id orgs.AccountID) error {
 	_, err := s.GuardDuty.DisableOrganizationAdminAccount(ctx, &guardduty.DisableOrganizationAdminAccountInput{AdminAccountId: aws.String(string(id))}, s.at.GuardDuty)
+	return err
+}
+
+const trailPrincipal = "cloudtrail.amazonaws.com"
+
+// appointTrail has CloudTrail itself register the account, which makes its roles too.
+// https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_RegisterOrganizationDelegatedAdmin.html
+func appointTrail(ctx context.Context, s site, id orgs.AccountID) error {
+	_, err := s.CloudTrail.RegisterOrganizationDelegatedAdmin(ctx, &cloudtrail.RegisterOrganizationDelegatedAdminInput{MemberAccountId: aws.String(string(id))}, s.management().CloudTrail)
+	if orgs.Code(err) == "AccountRegisteredException" {
+		return nil
+	}
+	return err
+}
+
+func dismissTrail(ctx context.Context, s site, id orgs.AccountID) error {
+	_, err := s.CloudTrail.DeregisterOrganizationDelegatedAdmin(ctx, &cloudtrail.DeregisterOrganizationDelegatedAdminInput{DelegatedAdminAccountId: aws.String(string(id))}, s.management().CloudTrail)
+	if orgs.Code(err) == "AccountNotRegisteredException" {
+		return nil
+	}
 	return err
 }

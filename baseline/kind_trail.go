@@ -335,7 +335,7 @@ func trailError(what, name string, err error) error {
 	wrapped := fmt.Errorf("%s trail %s: %w", what, name, err)
 	next := map[string]string{
 		"CloudTrailAccessNotEnabledException":   "run the rollout in the management account: it lets CloudTrail into the organization",
-		"NotOrganizationMasterAccountException": "run the rollout in the management account, or make the security account CloudTrail's delegated administrator (cloudtrail: {account: security})",
+		"NotOrganizationMasterAccountException": "run the rollout in the management account, or have the security account make the trail, as CloudTrail's delegated administrator (cloudtrail: {account: security})",
 		"InsufficientS3BucketPolicyException":   "let the bucket's policy admit CloudTrail for this trail; `orgguard render --control cloudtrail` prints one that does",
 		"InsufficientEncryptionPolicyException": "let the key's policy admit CloudTrail for this trail; `orgguard render --control cloudtrail` prints one that does",
 	}[orgs.Code(err)]

@@ -3,6 +3,7 @@ package baseline
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/orgguard/orgguard/orgs/logpattern"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/sim"
+	"github.com/orgguard/orgguard/orgs/spec"
 )
 
 // trailConfig has the organization's trail and the alert that reads it, and of the rest
@@ -253,6 +256,127 @@ func TestATrailOfSomebodyElseIsAdopted(t *testing.T) {
 			t.Errorf("a second rollout would do %q", summary(p))
 		}
 	})
+}
+
+// The security account makes the trail, as a delegated administrator of CloudTrail, which
+// it becomes and is no more in the end.
+func TestTheTrailOfADelegatedAdministrator(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := trailRig(t, false, alone(demoConfig, []string{"cloudtrail", "unauthorized-alert"}, "  cloudtrail: {account: security}\n  unauthorized-alert: true\n"))
+		r.cfg.Alerts.Email = nil
+		ctx := t.Context()
+		o := organizations.NewFromConfig(r.w.ManagementConfig(virginia))
+		administrators := func() (out []string) {
+			t.Helper()
+			got, err := o.ListDelegatedAdministrators(ctx, &organizations.ListDelegatedAdministratorsInput{ServicePrincipal: aws.String(trailPrincipal)})
+			noError(t, err)
+			for _, a := range got.DelegatedAdministrators {
+				out = append(out, aws.ToString(a.Id))
+			}
+			return out
+		}
+		if got := strings.Join(r.findings(t), "\n"); !strings.Contains(got, "CloudTrail has no delegated administrator") {
+			t.Errorf("findings before:\n%s", got)
+		}
+		records := recorded(t, r.plan(t).Tasks)
+		mustDo(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
+		got := r.trails(t)
+		if len(got) != 1 || aws.ToString(got[0].TrailARN) != "arn:aws:cloudtrail:"+tokyo+":"+management+":trail/orgguard" ||
+			!strings.Contains(aws.ToString(got[0].CloudWatchLogsLogGroupArn), ":"+securityAccount+":log-group:orgguard-trail") {
+			t.Fatalf("there are the trails %+v", got)
+		}
+		if diff := cmp.Diff([]string{securityAccount}, administrators()); diff != "" {
+			t.Errorf("administrators (-want +got):\n%s", diff)
+		}
+
+		// Whoever takes the appointment away is seen, and it is given again.
+		c := cloudtrail.NewFromConfig(r.member(management, tokyo))
+		_, err := c.DeregisterOrganizationDelegatedAdmin(ctx, &cloudtrail.DeregisterOrganizationDelegatedAdminInput{DelegatedAdminAccountId: aws.String(securityAccount)})
+		noError(t, err)
+		_, err = c.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: got[0].TrailARN})
+		noError(t, err)
+		want := []string{
+			management + " " + tokyo + " organization setting TrailAdministrator: CloudTrail has no delegated administrator",
+			securityAccount + " " + tokyo + " trail orgguard: the trail is stopped",
+		}
+		if diff := cmp.Diff(want, r.findings(t)); diff != "" {
+			t.Errorf("after it was taken away (-want +got):\n%s", diff)
+		}
+		mustDo(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
+
+		b := r.open(t)
+		mustDo(t, b.Undo(ctx, b.pool, records).Tasks)
+		r.mustBeGone(t, trailPrincipal, "orgguard:cloudtrail")
+		if got := r.trails(t); len(got) != 0 {
+			t.Errorf("after the undo there are the trails %+v", got)
+		}
+		mustDo(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
+		mustDo(t, b.Teardown(ctx, b.pool, KeepHistory, 4).Tasks)
+		r.mustBeGone(t, trailPrincipal, "orgguard:cloudtrail")
+		if got := r.trails(t); len(got) != 0 {
+			t.Errorf("after the teardown there are the trails %+v", got)
+		}
+	})
+}
+
+// Administrators that exist stay, whether there is room for one more or not.
+func TestOtherAdministratorsOfCloudTrailStay(t *testing.T) {
+	for _, tt := range []struct {
+		others []string
+		want   string // found before a rollout
+		fixed  bool
+	}{
+		{[]string{shopProd}, "CloudTrail has no delegated administrator", true},
+		{[]string{shopProd, "310000000001", legacy}, "CloudTrail has 3 delegated administrators, which is all that AWS allows, and the wanted one is none of them", false},
+	} {
+		inBubble(t, func(t *testing.T) {
+			r := trailRig(t, true, alone(demoConfig, []string{"cloudtrail"}, "  cloudtrail: {account: security, region: us-east-1, existing: keep}\n"))
+			c := cloudtrail.NewFromConfig(r.member(management, tokyo))
+			for _, id := range tt.others {
+				_, err := c.RegisterOrganizationDelegatedAdmin(t.Context(), &cloudtrail.RegisterOrganizationDelegatedAdminInput{MemberAccountId: aws.String(id)})
+				noError(t, err)
+			}
+			setting := management + " " + tokyo + " organization setting TrailAdministrator: " + tt.want
+			if got := r.findings(t); !slices.Contains(got, setting) {
+				t.Errorf("before: %q", got)
+			}
+			mustDo(t, r.plan(t).Tasks)
+			if got := r.findings(t); slices.Contains(got, setting) == tt.fixed {
+				t.Errorf("after: %q", got)
+			}
+			o := organizations.NewFromConfig(r.w.ManagementConfig(virginia))
+			got, err := o.ListDelegatedAdministrators(t.Context(), &organizations.ListDelegatedAdministratorsInput{ServicePrincipal: aws.String(trailPrincipal)})
+			noError(t, err)
+			ids := map[string]bool{}
+			for _, a := range got.DelegatedAdministrators {
+				ids[aws.ToString(a.Id)] = true
+			}
+			for _, id := range tt.others {
+				if !ids[id] {
+					t.Errorf("%s administers CloudTrail no more: %v", id, ids)
+				}
+			}
+			if ids[securityAccount] != tt.fixed {
+				t.Errorf("administrators: %v", ids)
+			}
+		})
+	}
+}
+
+// What the organization has once cannot be said of some of its accounts.
+func TestTheTrailCannotBeOverridden(t *testing.T) {
+	for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
+		for _, c := range controls {
+			whole, _ := once(c.ID, mode)
+			want := slices.Contains([]string{"cloudtrail", "unauthorized-alert", "guardduty", "access-analyzer", "chat-alert"}, c.ID) || c.ID == "alert-topic" && mode == spec.Central
+			if whole != want {
+				t.Errorf("%s, %s alerts: one for the organization: %v, want %v", c.ID, mode, whole, want)
+			}
+		}
+	}
 }
 
 func TestATrailIsKeptAsItIs(t *testing.T) {

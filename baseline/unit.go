@@ -96,7 +96,7 @@ func (u unit) everywhere() bool {
 
 // spread says whether the unit lives in every account: what an override can change.
 func (u unit) spread() bool {
-	return u.everywhere() || u.direct && u.place != managementEach && u.place != securityEach
+	return u.everywhere() || u.direct && !slices.Contains([]place{managementOnly, managementEach, securityEach}, u.place)
 }
 
 // rested says whether the unit is a stack that lives once, on which others rest.

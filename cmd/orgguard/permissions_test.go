@@ -433,6 +433,60 @@ func TestARolloutGetsByWithTheRightsItPrints(t *testing.T) {
 	}
 }
 
+// Only a trail that the security account makes needs the rights to appoint it, from the
+// audit to the teardown.
+func TestADelegatedTrailGetsByWithTheRightsItPrints(t *testing.T) {
+	lw := newLimitedWorld(t, "central", func(s *sim.Spec) { s.TrailLogging = false })
+	const appoints = "cloudtrail:RegisterOrganizationDelegatedAdmin"
+	if slices.Contains(lw.need("rollout").caller, appoints) {
+		t.Errorf("a trail of the management account needs %s", appoints)
+	}
+	text := fmt.Appendf(nil, permissionsConfig, "central")
+	text = append(text, "baseline:\n"...)
+	for _, c := range baseline.Controls() {
+		if c.ID != "cloudtrail" {
+			text = fmt.Appendf(text, "  %s: false\n", c.ID)
+		}
+	}
+	cfg, err := spec.Parse("test.yaml", append(text, "  cloudtrail: {account: security}\n"...), baseline.Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lw.cfg = cfg
+	for _, step := range []struct {
+		command string
+		run     func() ([]string, map[string]int)
+		uses    string
+	}{
+		{"audit", func() ([]string, map[string]int) { return lw.audit() }, "organizations:ListDelegatedAdministrators"},
+		{"rollout", lw.rollout, appoints},
+		{"audit", func() ([]string, map[string]int) { return lw.audit() }, "cloudtrail:GetTrailStatus"},
+		{"teardown", lw.teardown, "cloudtrail:DeregisterOrganizationDelegatedAdmin"},
+	} {
+		lw.grant(lw.need(step.command))
+		refused, used := step.run()
+		if len(refused) > 0 || used[step.uses] == 0 {
+			t.Errorf("%s was refused %v, and used %s %d times", step.command, refused, step.uses, used[step.uses])
+		}
+	}
+}
+
+// teardown takes everything away and returns every refusal it met.
+func (lw *limitedWorld) teardown() (refused []string, used map[string]int) {
+	s := lw.session(writes)
+	p := s.base.Teardown(lw.t.Context(), s.pool, baseline.KeepHistory, 4)
+	for _, skip := range p.Skipped {
+		refused = append(refused, refusals(skip.Reason)...)
+	}
+	for _, o := range plan.Execute(context.Background(), p.Tasks, 4, nil).Outcomes {
+		refused = append(refused, refusals(o.Err)...)
+		if o.Err != "" && len(refusals(o.Err)) == 0 {
+			lw.t.Errorf("%s: %s", o.Change.Resource, o.Err)
+		}
+	}
+	return refused, s.pool.Used()
+}
+
 // scpPolicy denies what the limited role does not need, and spares those that do.
 const scpPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Deny","Action":"config:StopConfigurationRecorder","Resource":"*",` +
 	`"Condition":{"ArnNotLike":{"aws:PrincipalArn":["arn:aws:iam::*:role/stacksets-exec-*","arn:aws:iam::*:role/OrganizationAccountAccessRole"]}}}]}`

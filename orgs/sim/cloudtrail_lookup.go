@@ -15,21 +15,23 @@ import (
 
 // cloudtrailOps are the operations on trails and on the event history.
 var cloudtrailOps = map[string]operation{
-	"AddTags":           onTrail(op(write, addTrailTags), func(in *cloudtrail.AddTagsInput) *string { return in.ResourceId }),
-	"CreateTrail":       onTrail(op(write, createTrail), func(in *cloudtrail.CreateTrailInput) *string { return in.Name }),
-	"DeleteTrail":       onTrail(op(write, deleteTrail), func(in *cloudtrail.DeleteTrailInput) *string { return in.Name }),
-	"DescribeTrails":    op(read, describeTrails),
-	"GetEventSelectors": onTrail(op(read, getEventSelectors), func(in *cloudtrail.GetEventSelectorsInput) *string { return in.TrailName }),
-	"GetTrail":          onTrail(op(read, getTrail), func(in *cloudtrail.GetTrailInput) *string { return in.Name }),
-	"GetTrailStatus":    onTrail(op(read, getTrailStatus), func(in *cloudtrail.GetTrailStatusInput) *string { return in.Name }),
-	"ListTags":          op(read, listTrailTags),
-	"ListTrails":        op(read, listTrails),
-	"LookupEvents":      op(read, lookupEvents),
-	"PutEventSelectors": onTrail(op(write, putEventSelectors), func(in *cloudtrail.PutEventSelectorsInput) *string { return in.TrailName }),
-	"RemoveTags":        onTrail(op(write, removeTrailTags), func(in *cloudtrail.RemoveTagsInput) *string { return in.ResourceId }),
-	"StartLogging":      onTrail(op(write, startLogging), func(in *cloudtrail.StartLoggingInput) *string { return in.Name }),
-	"StopLogging":       onTrail(op(write, stopLogging), func(in *cloudtrail.StopLoggingInput) *string { return in.Name }),
-	"UpdateTrail":       onTrail(op(write, updateTrail), func(in *cloudtrail.UpdateTrailInput) *string { return in.Name }),
+	"AddTags":                              onTrail(op(write, addTrailTags), func(in *cloudtrail.AddTagsInput) *string { return in.ResourceId }),
+	"CreateTrail":                          onTrail(op(write, createTrail), func(in *cloudtrail.CreateTrailInput) *string { return in.Name }),
+	"DeleteTrail":                          onTrail(op(write, deleteTrail), func(in *cloudtrail.DeleteTrailInput) *string { return in.Name }),
+	"DeregisterOrganizationDelegatedAdmin": op(write, deregisterTrailAdmin),
+	"RegisterOrganizationDelegatedAdmin":   op(write, registerTrailAdmin),
+	"DescribeTrails":                       op(read, describeTrails),
+	"GetEventSelectors":                    onTrail(op(read, getEventSelectors), func(in *cloudtrail.GetEventSelectorsInput) *string { return in.TrailName }),
+	"GetTrail":                             onTrail(op(read, getTrail), func(in *cloudtrail.GetTrailInput) *string { return in.Name }),
+	"GetTrailStatus":                       onTrail(op(read, getTrailStatus), func(in *cloudtrail.GetTrailStatusInput) *string { return in.Name }),
+	"ListTags":                             op(read, listTrailTags),
+	"ListTrails":                           op(read, listTrails),
+	"LookupEvents":                         op(read, lookupEvents),
+	"PutEventSelectors":                    onTrail(op(write, putEventSelectors), func(in *cloudtrail.PutEventSelectorsInput) *string { return in.TrailName }),
+	"RemoveTags":                           onTrail(op(write, removeTrailTags), func(in *cloudtrail.RemoveTagsInput) *string { return in.ResourceId }),
+	"StartLogging":                         onTrail(op(write, startLogging), func(in *cloudtrail.StartLoggingInput) *string { return in.Name }),
+	"StopLogging":                          onTrail(op(write, stopLogging), func(in *cloudtrail.StopLoggingInput) *string { return in.Name }),
+	"UpdateTrail":                          onTrail(op(write, updateTrail), func(in *cloudtrail.UpdateTrailInput) *string { return in.Name }),
 }
 
 // onTrail makes an operation on a trail, which its name or its ARN names.
