@@ -91,6 +91,8 @@ const sumMetadata = "orgguard-sha256"
 type JobLook struct {
 	stack   stackState
 	events  stackState // in the management account, where the caller may look
+	tamper  stackState // the rules on the alerts' bus
+	bus     bool       // that there is such a bus
 	bucket  jobBucket
 	objects map[string]objectWas // by key, those that are there
 	// delegated says whether the security account may ask Organizations and
@@ -134,10 +136,14 @@ func (b *Baseline) LookJob(ctx context.Context, pool *access.Pool, j Job) (*JobL
 	if err := b.lookBucket(ctx, s, j, l); err != nil {
 		return nil, err
 	}
-	if b.ownsManagement(pool) {
-		if l.events, err = observeStack(ctx, b.eventsSite(pool), jobEventsStack); err != nil {
-			return nil, err
-		}
+	if l.events, err = b.lookBeside(ctx, pool, jobEvents); err != nil {
+		return nil, err
+	}
+	if l.tamper, err = b.lookBeside(ctx, pool, jobTamper); err != nil {
+		return nil, err
+	}
+	if l.bus, err = b.tamperBus(ctx, pool); err != nil {
+		return nil, err
 	}
 	// A member account that could read the organization is a delegated administrator
 	// of something; of what, the management account can tell.
@@ -276,7 +282,8 @@ func (b *Baseline) ProposeJob(l *JobLook, j Job, pool *access.Pool) Proposal {
 	if !st.is(whole) || st.failedCreation() || st.inProgress() {
 		p.jobStack(whole, st, "")
 	}
-	p.events(l.events, j.Events)
+	p.putBeside(jobEvents, l.events, j.Events)
+	p.tamper(l)
 	return p.Proposal
 }
 
@@ -425,13 +432,24 @@ func (b *Baseline) RemoveJob(ctx context.Context, pool *access.Pool, h History) 
 	p := &proposer{Baseline: b, pool: pool, skipped: map[plan.Skip]bool{}}
 	s, name := b.jobSite(pool), JobName
 	st, err := observeStack(ctx, s, name)
+	if err != nil {
+		return Proposal{}, err
+	}
+	tamper, err := b.lookBeside(ctx, pool, jobTamper)
+	if err != nil {
+		return Proposal{}, err
+	}
+	events, err := b.lookBeside(ctx, pool, jobEvents)
 	switch {
 	case err != nil:
 		return Proposal{}, err
 	case st.Exists && !st.Ours:
 		p.skipJob("stack "+name, "does not carry orgguard's tag: somebody else made it", true)
 		return p.Proposal, nil
-	case st.Exists:
+	}
+	const untold = "nobody is to be told any more"
+	p.dropBeside(jobTamper, tamper, untold)
+	if st.Exists {
 		c := p.jobChange(plan.Change{
 			Kind: jobStack, Stage: plan.Job, Verb: plan.Delete, Resource: "stack " + name, Why: "the function, its schedule, roles, queue, log, topic and alarms; the bucket stays",
 			Before: describe(st.Body, st.Params), Undo: "orgguard schedule install makes it again", Effort: plan.Effort{Writes: 1, Stacks: 1, Rounds: 1},
@@ -448,9 +466,7 @@ func (b *Baseline) RemoveJob(ctx context.Context, pool *access.Pool, h History) 
 			return nil, dropStack(ctx, s, name)
 		}})
 	}
-	if err := p.dropEvents(ctx); err != nil {
-		return Proposal{}, err
-	}
+	p.dropBeside(jobEvents, events, untold)
 	p.jobHistory(ctx, s, b.JobBucket(), h)
 	return p.Proposal, nil
 }
@@ -524,8 +540,8 @@ func (u *undoer) job(ctx context.Context, r journal.Record, records []journal.Re
 		u.leave(r, "what was deleted cannot be brought back", true)
 	case jobStack:
 		u.jobStackBack(ctx, r, records)
-	case jobEvents:
-		u.eventsBack(ctx, r)
+	case jobEvents, jobTamper:
+		u.besideBack(ctx, r)
 	}
 }
 

@@ -43,6 +43,8 @@ type JobState struct {
 	Alarms  []JobAlarm `json:"alarms"`
 	Dead    int        `json:"dead_letters"` // messages in the queue of what failed
 	Bucket  string     `json:"bucket"`
+	// Tamper is whether tampering with an account begins an audit of it.
+	Tamper TamperTrigger `json:"tamper_trigger"`
 	// Unseen are the questions that nobody answered.
 	Unseen []string `json:"unseen,omitempty"`
 
@@ -86,6 +88,8 @@ func (b *Baseline) LookJobState(ctx context.Context, pool *access.Pool, wanted J
 	look("function", j.lookFunction(ctx, s, st.Params[codeParam]))
 	look("alarms", j.lookAlarms(ctx, s))
 	look("queue", j.lookQueue(ctx, s))
+	j.Tamper, err = b.lookTamper(ctx, s)
+	look("tampering", err)
 	return j, ctx.Err()
 }
 
@@ -199,6 +203,7 @@ func (j JobState) Problems(now, last time.Time, every time.Duration) []string {
 		add(a.State == "ALARM" && !waiting, "alarm %s is in ALARM", a.Name)
 		add(a.Muted, "alarm %s tells nobody: its actions are off", a.Name)
 	}
+	add(j.Tamper.Wanted && !j.Tamper.On, "tampering with an account begins no audit of it: %s", j.Tamper.Why)
 	add(j.Dead > 0, "%d of its events could not be handled: they are in the queue %s-dlq, with the reason", j.Dead, JobName)
 	add(last.IsZero(), "it has not run yet: orgguard schedule run")
 	add(!last.IsZero() && now.Sub(last) > 2*every, "its last whole audit is of %s, more than two intervals ago", last.UTC().Format(time.RFC3339))

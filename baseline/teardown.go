@@ -45,6 +45,7 @@ func (b *Baseline) Teardown(ctx context.Context, pool *access.Pool, h History, w
 			t.organization(ctx, u, workers)
 		}
 	}
+	t.job(ctx, pool)
 	if h == DeleteHistory {
 		t.recorders(ctx, workers)
 		t.bucket(ctx)
@@ -56,6 +57,34 @@ func (b *Baseline) Teardown(ctx context.Context, pool *access.Pool, h History, w
 type teardown struct {
 	undoer
 	history History
+}
+
+// job proposes to delete the rules with which the scheduled audit listens on the alerts'
+// bus: a bus that has rules cannot be deleted. The job itself is no rollout's, and stays.
+func (t *teardown) job(ctx context.Context, pool *access.Pool) {
+	x := t.besides()[jobTamper]
+	st, err := t.lookBeside(ctx, pool, jobTamper)
+	switch {
+	case err != nil:
+		t.left(x.account, x.region, "stack "+x.Stack, orgs.Reason(err), true)
+	case st.Exists && !st.Ours:
+		t.left(x.account, x.region, "stack "+x.Stack, "does not carry orgguard's tag: somebody else made it, and the alerts' bus cannot go while its rules are there", true)
+	case st.Exists:
+		t.add(plan.Change{
+			Stage: x.stage, Account: string(x.account), Region: x.region, Resource: "stack " + x.Stack, Why: "its rules are on the alerts' bus, which goes; tampering begins no audit any more",
+			Targets: []string{instanceKey(x.account, x.region)}, Before: describe(st.Body, st.Params),
+		}, func(ctx context.Context) ([]plan.Failure, error) {
+			return nil, dropStack(ctx, t.besideSite(pool, x), x.Stack)
+		})
+		made := &t.Proposal.Tasks[len(t.Proposal.Tasks)-1]
+		made.Undo = "orgguard schedule install makes it again, after a rollout"
+	}
+	switch st, err = observeStack(ctx, t.jobSite(pool), JobName); {
+	case err != nil:
+		t.left(t.Security, t.Home, "stack "+JobName, orgs.Reason(err), true)
+	case st.Exists:
+		t.left(t.Security, t.Home, "stack "+JobName, "the scheduled audit stays, and so does what it tells people: orgguard schedule remove takes it away (--delete-history with its history, and who was told what)", false)
+	}
 }
 
 // keeps says whether the stacks of a unit stay, because they go on recording.
@@ -301,6 +330,7 @@ func (b *Baseline) Remains(ctx context.Context, pool *access.Pool, h History, wo
 			t.organization(ctx, u, workers)
 		}
 	}
+	t.job(ctx, pool)
 	t.recorders(ctx, workers)
 	t.bucket(ctx)
 	for _, task := range t.Proposal.Tasks {

@@ -46,6 +46,7 @@ var stageWords = map[plan.Stage]string{
 	plan.Package:       "what the function of the scheduled audit runs, and its configuration",
 	plan.Job:           "the scheduled audit",
 	plan.Retirement:    "what is left of it",
+	plan.Triggers:      "what begins it between its times",
 }
 
 func (g stageGroup) title() string {

@@ -125,6 +125,11 @@ func scheduleRows(r Schedule) [][2]string {
 	if r.Next != nil {
 		rows = append(rows, [2]string{"next run", fmt.Sprintf("%s, in %s", r.Next.UTC().Format("2006-01-02 15:04 UTC"), ago(r.Next.Sub(r.GeneratedAt)))})
 	}
+	tamper := "begins no audit"
+	if r.Tamper.On {
+		tamper = "begins an audit of the account at once"
+	}
+	rows = append(rows, [2]string{"tampering", tamper})
 	for _, a := range r.Alarms {
 		rows = append(rows, [2]string{"alarm", a.Name + " " + a.State})
 	}

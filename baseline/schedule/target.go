@@ -22,6 +22,8 @@ type Target struct {
 	// nothing.
 	needs func(Job) error
 	parts bool // it audits in parts
+	// function says that what audits is a function of AWS Lambda.
+	function bool
 }
 
 type file struct {
@@ -68,12 +70,13 @@ var Targets = []Target{
 		files: []file{{"{name}.k8s.yaml", "kubernetes.tmpl"}},
 	},
 	{
-		Name:  "lambda", // a function in the security account
-		files: []file{{"{name}-lambda.yaml", "lambda.tmpl"}, {"{name}-events.yaml", "events.tmpl"}},
+		Name:     "lambda", // a function in the security account
+		function: true,
+		files:    []file{{"{name}-lambda.yaml", "lambda.tmpl"}, {"{name}-events.yaml", "events.tmpl"}},
 	},
 	{
 		Name:  "stepfunctions", // the same function for each part, and a state machine
-		parts: true,
+		parts: true, function: true,
 		files: []file{{"{name}-stepfunctions.yaml", "stepfunctions.tmpl"}, {"{name}-events.yaml", "events.tmpl"}},
 	},
 	{
@@ -97,6 +100,8 @@ func Names() []string {
 type view struct {
 	Job
 	Parts bool
+	// Function says that the audit is a function of AWS Lambda, which counts its audits.
+	Function bool
 }
 
 // Render writes the files with which a target runs the job.
@@ -127,7 +132,7 @@ func (t Target) render(j Job) ([]File, error) {
 			return nil, fmt.Errorf("template %s: %w", f.from, err)
 		}
 		var b bytes.Buffer
-		if err := tmpl.ExecuteTemplate(&b, f.from, view{j, t.parts}); err != nil {
+		if err := tmpl.ExecuteTemplate(&b, f.from, view{j, t.parts, t.function}); err != nil {
 			return nil, fmt.Errorf("template %s: %w", f.from, err)
 		}
 		out[i] = File{Name: strings.ReplaceAll(f.name, "{name}", j.Name), Text: b.Bytes()}

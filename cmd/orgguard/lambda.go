@@ -39,6 +39,9 @@ type job struct {
 	Shard    int      `json:"shard,omitempty"`
 	Of       int      `json:"of,omitempty"`
 	Accounts []string `json:"accounts,omitempty"`
+	// After is when something happened in the accounts that an event is about: the audit
+	// has to begin after it, and whose audit it is makes no difference. See turns.
+	After string `json:"after,omitempty"`
 }
 
 // done is what the function answers.
@@ -53,6 +56,10 @@ type done struct {
 	// Of is the number of parts, and Shards are theirs: for a job that asks for them.
 	Of     int   `json:"of,omitempty"`
 	Shards []int `json:"shards,omitempty"`
+	// Audits is how many were made, for a job that an event began, and Skipped says why
+	// there was none.
+	Audits  int    `json:"audits,omitempty"`
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // BadEvent is an event that the function cannot make anything of. Trying it again does
@@ -116,6 +123,7 @@ func readJob(event []byte) (job, error) {
 func (j job) check() error {
 	parts := j.Orgguard == jobShard || j.Orgguard == jobMerge
 	_, timeErr := time.Parse(time.RFC3339, j.At)
+	_, afterErr := time.Parse(time.RFC3339, j.After)
 	switch {
 	case j.Orgguard != jobAudit && j.Orgguard != jobShards && !parts:
 		return badEvent("orgguard %q: want %s, %s, %s or %s", j.Orgguard, jobAudit, jobShards, jobShard, jobMerge)
@@ -127,6 +135,8 @@ func (j job) check() error {
 		return badEvent("shard %d of %d: want a part from 1 to the number of parts, and at most %d parts", j.Shard, j.Of, maxShards)
 	case len(j.Accounts) > 0 && j.Orgguard != jobAudit:
 		return badEvent("accounts go with %s, not with %s", jobAudit, j.Orgguard)
+	case j.After != "" && (afterErr != nil || len(j.Accounts) == 0):
+		return badEvent("after %q: want a time such as 2027-03-31T06:00:00Z, and accounts", j.After)
 	case len(j.Accounts) > maxJobAccounts:
 		return badEvent("%d accounts: want %d at most", len(j.Accounts), maxJobAccounts)
 	}
@@ -146,6 +156,7 @@ func jobOfEvent(event []byte) (job, error) {
 	var e struct {
 		Source  string `json:"source"`
 		Account string `json:"account"`
+		Time    string `json:"time"`
 		Detail  struct {
 			RequestParameters struct {
 				AccountID string `json:"accountId"`
@@ -182,7 +193,7 @@ func jobOfEvent(event []byte) (job, error) {
 	if !accountPattern.MatchString(account) {
 		return job{}, badEvent("the event of %s is about no account", e.Source)
 	}
-	return job{Orgguard: jobAudit, Accounts: []string{account}}, nil
+	return job{Orgguard: jobAudit, Accounts: []string{account}, After: afterOf(e.Time)}, nil
 }
 
 // function is orgguard as a function of AWS Lambda.
@@ -194,6 +205,10 @@ type function struct {
 	// margin is how long before its time is up an audit stops, so that what it knows
 	// is kept.
 	margin time.Duration
+	// log is the function's log, where CloudWatch finds its metric.
+	log io.Writer
+	// name is the function's, in that metric.
+	name string
 }
 
 // stateVariable names the place for the history and for the parts of audits.
@@ -201,7 +216,7 @@ const stateVariable = "ORGGUARD_STATE"
 
 // newFunction reads the function's settings from its environment.
 func newFunction(g globals, getenv func(string) string, st streams) (*function, error) {
-	f := &function{globals: g, streams: st, state: strings.TrimSuffix(getenv(stateVariable), "/"), margin: 20 * time.Second}
+	f := &function{globals: g, streams: st, state: strings.TrimSuffix(getenv(stateVariable), "/"), margin: 20 * time.Second, log: st.out, name: getenv("AWS_LAMBDA_FUNCTION_NAME")}
 	place, err := bucket.ParseURL(f.state)
 	if err != nil {
 		return nil, &BadConfiguration{fmt.Sprintf("%s: %v", stateVariable, err)}
@@ -234,7 +249,7 @@ func serveLambda(ctx context.Context) {
 	var f *function
 	g, err := globalsOfEnvironment(ctx)
 	if err == nil {
-		f, err = newFunction(g, os.Getenv, streams{in: strings.NewReader(""), out: io.Discard, err: os.Stderr})
+		f, err = newFunction(g, os.Getenv, streams{in: strings.NewReader(""), out: os.Stdout, err: os.Stderr})
 	}
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (done, error) {
 		if err != nil {
@@ -267,18 +282,56 @@ func (f *function) handle(ctx context.Context, event []byte) (done, error) {
 		o.shard, o.history, o.keep = shard{j.Shard, j.Of}, "", history.Keep{}
 		o.outputs = []string{fmt.Sprintf("%s/%05d.json", f.parts(j.Run), j.Shard)}
 	}
-	o.filter.Accounts = j.Accounts
-	a, err := auditOnce(ctx, f.globals, f.streams, o)
-	return answer(a, err)
+	audit := func(ctx context.Context, accounts []string) (done, error) {
+		o.filter.Accounts = accounts
+		a, err := auditOnce(ctx, f.globals, f.quiet(), o)
+		if len(accounts) == 0 && j.Orgguard == jobAudit {
+			f.beat(err)
+		}
+		return answer(a, err)
+	}
+	if j.After != "" {
+		return f.inTurn(ctx, j, audit)
+	}
+	return audit(ctx, j.Accounts)
+}
+
+// quiet are the function's streams for an audit: its log is for what goes wrong.
+func (f *function) quiet() streams {
+	st := f.streams
+	st.out = io.Discard
+	return st
+}
+
+// beat counts an audit of everything that came to its end, whatever it found: the alarm
+// on the job's silence watches that. CloudWatch makes a metric of such a line of a log.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+func (f *function) beat(err error) {
+	if _, err := codeOf(err); err != nil {
+		return
+	}
+	line, err := json.Marshal(map[string]any{
+		"_aws": map[string]any{
+			"Timestamp": time.Now().UnixMilli(),
+			"CloudWatchMetrics": []any{map[string]any{
+				"Namespace": "orgguard", "Dimensions": [][]string{{"Job"}}, "Metrics": []any{map[string]any{"Name": "WholeAudits", "Unit": "Count"}},
+			}},
+		},
+		"Job": f.name, "WholeAudits": 1,
+	})
+	if err == nil && f.log != nil {
+		fmt.Fprintln(f.log, string(line))
+	}
 }
 
 // parts is where the parts of an audit are.
 func (f *function) parts(run string) string { return f.state + "/parts/" + run }
 
 func (f *function) merge(ctx context.Context, j job, o auditOptions) (done, error) {
-	s := &session{globals: f.globals, streams: f.streams, now: time.Now}
+	s := &session{globals: f.globals, streams: f.quiet(), now: time.Now}
 	a, err := s.merge(ctx, []string{f.parts(j.Run)}, true, o)
 	err = errors.Join(err, s.close())
+	f.beat(err)
 	return answer(&a, err)
 }
 
@@ -289,7 +342,7 @@ const shardAccounts = 100
 // shards counts the accounts.
 func (f *function) shards(ctx context.Context) (done, error) {
 	var out done
-	err := withSession(ctx, f.globals, f.streams, reads, func(_ context.Context, s *session) error {
+	err := withSession(ctx, f.globals, f.quiet(), reads, func(_ context.Context, s *session) error {
 		out.Accounts = len(s.base.Accounts)
 		return nil
 	})

@@ -99,7 +99,7 @@ var (
 		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
 		"states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine", "states:TagResource", "states:UpdateStateMachine",
 	}
-	lookJobState = []string{"cloudwatch:DescribeAlarms", "lambda:GetFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes"}
+	lookJobState = []string{"cloudwatch:DescribeAlarms", "events:DescribeEventBus", "events:DescribeRule", "lambda:GetFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes"}
 	readHistory  = []string{"s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
 	runJob       = []string{"lambda:InvokeFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes", "states:DescribeExecution", "states:StartExecution"}
 	// sendLiveTest is for every account that sends a test event, and for that of the topic.
@@ -117,7 +117,7 @@ var (
 		"cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudwatch:DeleteAlarms", "events:DeleteEventBus", "events:DeleteRule", "events:DescribeEventBus", "events:ListTargetsByRule",
 		"events:RemovePermission", "events:RemoveTargets", "iam:DeleteRole", "iam:DeleteRolePolicy", "lambda:RemovePermission",
 		"lambda:DeleteFunction", "lambda:DeleteFunctionEventInvokeConfig", "logs:DeleteLogGroup", "s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions",
-		"scheduler:DeleteSchedule", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Unsubscribe", "sqs:DeleteQueue", "states:DeleteStateMachine",
+		"scheduler:DeleteSchedule", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Unsubscribe", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "states:DeleteStateMachine",
 	}
 	// undoJob is for undo of the two.
 	undoJob = []string{"organizations:DeregisterDelegatedAdministrator", "organizations:ListDelegatedServicesForAccount", "s3:DeleteObject", "s3:GetObjectVersion"}

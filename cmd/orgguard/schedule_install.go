@@ -37,7 +37,7 @@ func jobFlagList() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "every", Usage: "run once in this `TIME`: 15m to 7d (default: the configuration's, else 6h)"},
 		&cli.StringFlag{Name: "engine", Usage: "`auto|lambda|stepfunctions` (default: the configuration's, else by the size of the organization)"},
-		&cli.StringFlag{Name: "reserved-concurrency", Usage: "most functions at once, `N` or none (default: 1, and 20 with stepfunctions)"},
+		&cli.StringFlag{Name: "reserved-concurrency", Usage: "most functions at once, `N` or none (default: 3, and 20 with stepfunctions)"},
 	}
 }
 
@@ -103,7 +103,7 @@ func runScheduleInstall(ctx context.Context, s *session, o installOptions) error
 	}
 	proposal := s.base.ProposeJob(look, job, s.pool)
 	proposal.Skipped = append(proposal.Skipped, s.cannotEnter(ctx)...)
-	p := s.planFor(proposal.Tasks, proposal.Skipped, notes)
+	p := s.planFor(proposal.Tasks, proposal.Skipped, append(notes, proposal.Notes...))
 	p.Regions = []string{s.base.Home}
 	s.measure(&p, nil)
 	if o.dryRun {
@@ -161,7 +161,7 @@ func (s *session) wantedJob(f jobFlags) (baseline.Job, schedule.Choice, error) {
 	if err != nil {
 		return baseline.Job{}, choice, badInput(err)
 	}
-	reserved := map[string]string{"lambda": "1", "stepfunctions": "20"}[choice.Engine]
+	reserved := map[string]string{"lambda": "3", "stepfunctions": "20"}[choice.Engine]
 	switch f.reserved {
 	case "":
 	case "none":

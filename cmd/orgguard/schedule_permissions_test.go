@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -136,6 +138,11 @@ func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
 			return runScheduleRemove(t.Context(), s, reverseOptions{yes: true, format: "table"}, h)
 		}))
 	}
+	// As a rollout makes it: the job's rules are on it.
+	security := lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("200000000001", "OrganizationAccountAccessRole", "somebody"))
+	if _, err := eventbridge.NewFromConfig(security).CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("orgguard-alerts")}); err != nil {
+		t.Fatal(err)
+	}
 	install(first, jobFlags{})
 	undo("schedule install")
 	install(first, jobFlags{})
@@ -166,7 +173,7 @@ func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
 			return errors.Join(err, ferr)
 		}))
 	}
-	lw.w.SetProgram(func(context.Context, sim.Principal, map[string]string, []byte) ([]byte, error) {
+	lw.w.SetProgram(func(context.Context, sim.Principal, map[string]string, []byte, io.Writer) ([]byte, error) {
 		return []byte("{}"), nil
 	})
 	look("it has not run yet")

@@ -93,6 +93,9 @@ func (s *session) scheduleStatus(ctx context.Context, f jobFlags) (reports.Sched
 			r.Next = &next
 		}
 	}
+	if note := r.Tamper.Note(); note != "" {
+		r.Notes = append(r.Notes, note)
+	}
 	r.Problems = r.JobState.Problems(r.GeneratedAt, last, every.Duration())
 	if r.Installed {
 		same, err := s.sameConfiguration(ctx)

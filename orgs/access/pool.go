@@ -40,6 +40,9 @@ import (
 	"github.com/orgguard/orgguard/orgs"
 )
 
+// DefaultSessionName is how sessions are called that Options give no name.
+const DefaultSessionName = "orgguard"
+
 // Options say how member accounts are entered.
 type Options struct {
 	// Role is assumed in every account but the caller's own: a role name, with
@@ -141,7 +144,7 @@ func New(ctx context.Context, cfg aws.Config, opts Options) (*Pool, error) {
 		opts.InFlight = DefaultInFlight
 	}
 	if opts.SessionName == "" {
-		opts.SessionName = "orgguard"
+		opts.SessionName = DefaultSessionName
 	}
 	if opts.Duration == 0 {
 		opts.Duration = time.Hour

@@ -40,6 +40,7 @@ const (
 	Package                        // of the scheduled audit: what its function runs
 	Job                            // the scheduled audit
 	Retirement                     // what is left when all else is gone
+	Triggers                       // what begins the scheduled audit between its times; after the job, whose function it needs
 )
 
 var stageNames = map[Stage]string{
@@ -53,6 +54,7 @@ var stageNames = map[Stage]string{
 	Package:       "package",
 	Job:           "job",
 	Retirement:    "retirement",
+	Triggers:      "triggers",
 }
 
 func (s Stage) String() string { return stageNames[s] }

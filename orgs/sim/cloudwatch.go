@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -35,11 +37,11 @@ type point struct {
 	Value float64   `json:"value"`
 }
 
-// metricHours is how long points are kept: no alarm looks at older ones. Those of
-// services are few, and alarms look back a week for what did not happen.
+// How long points are kept, in hours: of what metric filters count, for no alarm looks at
+// older ones, and of what happens rarely, where alarms look back a week for what did not.
 const (
-	metricHours        = 3
-	serviceMetricHours = 7 * 24
+	filterHours = 3
+	rareHours   = 7 * 24
 )
 
 type alarm struct {
@@ -296,7 +298,7 @@ func tagAlarm(c *call, in *cloudwatch.TagResourceInput) (*cloudwatch.TagResource
 
 // measure adds a point to a metric and has the alarms look at it at once; CloudWatch
 // does it every minute.
-func (w *World) measure(account, region, namespace, name string, dimensions map[string]string, value float64, now time.Time) {
+func (w *World) measure(account, region, namespace, name string, dimensions map[string]string, value float64, now time.Time, hours int) {
 	s := &w.region(account, region).Watch
 	key := namespace + "\n" + name
 	for _, d := range sortedKeys(dimensions) {
@@ -310,14 +312,46 @@ func (w *World) measure(account, region, namespace, name string, dimensions map[
 		m = &metric{Namespace: namespace, Name: name, Dimensions: dimensions}
 		s.Metrics[key] = m
 	}
-	keep := metricHours * time.Hour
-	if strings.HasPrefix(namespace, "AWS/") {
-		keep = serviceMetricHours * time.Hour
-	}
-	m.Points = slices.DeleteFunc(m.Points, func(p point) bool { return now.Sub(p.Time) > keep })
+	m.Points = slices.DeleteFunc(m.Points, func(p point) bool { return now.Sub(p.Time) > time.Duration(hours)*time.Hour })
 	m.Points = append(m.Points, point{now, value})
 	for _, alarm := range sortedKeys(s.Alarms) {
 		w.evaluateAlarm(account, region, s, s.Alarms[alarm], now)
+	}
+}
+
+// embedded takes the metrics out of a log: lines of JSON in the embedded metric format.
+// Values that are lists, and units, are not modelled.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+func (w *World) embedded(account, region string, log []byte) {
+	for line := range bytes.Lines(log) {
+		var head struct {
+			AWS struct {
+				Timestamp         int64
+				CloudWatchMetrics []struct {
+					Namespace  string
+					Dimensions [][]string
+					Metrics    []struct{ Name string }
+				}
+			} `json:"_aws"`
+		}
+		var values map[string]any
+		if json.Unmarshal(line, &head) != nil || head.AWS.Timestamp == 0 || json.Unmarshal(line, &values) != nil {
+			continue
+		}
+		at := time.UnixMilli(head.AWS.Timestamp)
+		for _, d := range head.AWS.CloudWatchMetrics {
+			for _, names := range d.Dimensions {
+				dimensions := map[string]string{}
+				for _, name := range names {
+					dimensions[name], _ = values[name].(string)
+				}
+				for _, m := range d.Metrics {
+					if v, ok := values[m.Name].(float64); ok {
+						w.measure(account, region, d.Namespace, m.Name, dimensions, v, at, rareHours)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -27,8 +29,9 @@ type Function struct {
 
 // Program is what functions run that were made by the API or by CloudFormation: the
 // world cannot run what is in their packages. It is given the function's environment
-// and the identity that it has in the world; ctx ends when the function's time is up.
-type Program func(ctx context.Context, as Principal, env map[string]string, event []byte) ([]byte, error)
+// and the identity that it has in the world; ctx ends when the function's time is up. What
+// it writes to log is read for metrics, as CloudWatch reads a function's log.
+type Program func(ctx context.Context, as Principal, env map[string]string, event []byte, log io.Writer) ([]byte, error)
 
 const lambdaService = "lambda.amazonaws.com"
 
@@ -93,20 +96,22 @@ func (c *call) runFunction(arn string, event []byte) ([]byte, error) {
 		return nil, apiError("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
 	}
 	as, program := w.sessionOf(role, name), w.program
+	var log bytes.Buffer
 	w.mu.Unlock()
 	var out []byte
 	var err error
 	if given {
 		out, err = own.Code(ctx, as, event)
 	} else {
-		out, err = program(ctx, as, env, event)
+		out, err = program(ctx, as, env, event, &log)
 	}
 	w.mu.Lock()
 	dimensions := map[string]string{"FunctionName": name}
-	w.measure(account, region, "AWS/Lambda", "Invocations", dimensions, 1, w.now())
+	w.measure(account, region, "AWS/Lambda", "Invocations", dimensions, 1, w.now(), rareHours)
+	w.embedded(account, region, log.Bytes())
 	w.dirty()
 	if err != nil {
-		w.measure(account, region, "AWS/Lambda", "Errors", dimensions, 1, w.now())
+		w.measure(account, region, "AWS/Lambda", "Errors", dimensions, 1, w.now(), rareHours)
 		kind := reflect.TypeOf(err)
 		if kind.Kind() == reflect.Pointer {
 			kind = kind.Elem()

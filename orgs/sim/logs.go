@@ -432,5 +432,5 @@ func (w *World) count(account, region string, f *metricFilter, event any, now ti
 		}
 		dimensions[name] = v
 	}
-	w.measure(account, region, aws.ToString(t.MetricNamespace), aws.ToString(t.MetricName), dimensions, value, now)
+	w.measure(account, region, aws.ToString(t.MetricNamespace), aws.ToString(t.MetricName), dimensions, value, now, filterHours)
 }

@@ -234,7 +234,7 @@ func execute(c *call, m *stateMachine, name, arn, input string) (*stateExecution
 	} else {
 		e.Output = output
 	}
-	c.w.measure(c.caller.Account, c.region, "AWS/States", metric, map[string]string{"StateMachineArn": c.arn("states", "stateMachine:"+m.Name)}, 1, c.w.now())
+	c.w.measure(c.caller.Account, c.region, "AWS/States", metric, map[string]string{"StateMachineArn": c.arn("states", "stateMachine:"+m.Name)}, 1, c.w.now(), rareHours)
 	return e, nil
 }
 

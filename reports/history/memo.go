@@ -51,8 +51,19 @@ func (s *Store) memo(ctx context.Context, change func([]byte) ([]byte, error)) e
 
 // Memo is History.Memo. The object is not a part of the index: it changes without it.
 func (r *Remote) Memo(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	return update(ctx, r.objects, memoName, r.pause, change)
+}
+
+// Update changes an object that several runs share, beside a history: change is given
+// what is there, nil for nothing, and says what is to be there. Where somebody else was
+// faster, it is asked again with what is there now.
+func Update(ctx context.Context, o Objects, name string, change func([]byte) ([]byte, error)) error {
+	return update(ctx, o, name, wait, change)
+}
+
+func update(ctx context.Context, o Objects, name string, pause func(context.Context, int) error, change func([]byte) ([]byte, error)) error {
 	for i := range attempts {
-		old, tag, err := r.objects.Get(ctx, memoName)
+		old, tag, err := o.Get(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			old, tag, err = nil, "", nil
 		}
@@ -64,16 +75,16 @@ func (r *Remote) Memo(ctx context.Context, change func([]byte) ([]byte, error)) 
 			return err
 		}
 		if tag == "" {
-			err = r.objects.Create(ctx, memoName, b)
+			err = o.Create(ctx, name, b)
 		} else {
-			err = r.objects.Replace(ctx, memoName, b, tag)
+			err = o.Replace(ctx, name, b, tag)
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if err := r.pause(ctx, i); err != nil {
+		if err := pause(ctx, i); err != nil {
 			return err
 		}
 	}
-	return &orgs.Hinted{Err: fmt.Errorf("write %s/%s: others were faster %d times in a row", r.objects, memoName, attempts), Next: "run fewer audits at once"}
+	return &orgs.Hinted{Err: fmt.Errorf("write %s/%s: others were faster %d times in a row", o, name, attempts), Next: "run fewer audits at once"}
 }

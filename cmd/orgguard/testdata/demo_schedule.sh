@@ -40,7 +40,10 @@ say "Somebody with the break-glass role tampers: stops a recorder, disables an a
 run 0 orgguard sandbox tamper --what recorder-stopped --account shop-prod --region us-east-1
 run 0 orgguard sandbox tamper --what rule-disabled --account pay-dev --region ap-northeast-1
 
-say "The next run finds it, and says what is new."
+say "The stopped recorder began an audit of that account, by itself: nobody ran this one."
+run 0 orgguard --sandbox report list --history s3://orgguard-audit-200000000001-ap-northeast-1/orgguard/history
+
+say "The disabled rule is for the next run, which says what else is new."
 run 1 orgguard --sandbox schedule run --wait
 
 say "How is the scheduled audit? Its history is in the bucket, for every report."

@@ -1,0 +1,157 @@
+package baseline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/journal"
+	"github.com/orgguard/orgguard/orgs/plan"
+)
+
+// The kinds of a change of a stack that stands beside the scheduled audit's own.
+const (
+	jobEvents = "job-events"
+	jobTamper = "job-tamper"
+)
+
+// The names of those stacks.
+const (
+	jobEventsStack = JobName + "-events"
+	jobTamperStack = JobName + "-tamper"
+)
+
+// beside is a stack of the scheduled audit that its own cannot hold: it is in another
+// account, or stands on something that a teardown takes away.
+type beside struct {
+	composed
+	kind    string
+	account orgs.AccountID
+	region  string
+	why     string // it is there
+	without string // what begins no audit where it is not
+}
+
+// besides are those stacks, without their templates.
+func (b *Baseline) besides() map[string]beside {
+	return map[string]beside{
+		// AWS Organizations records its calls in the management account, in the partition's
+		// global Region: a rule sends those about accounts to the job's bus.
+		jobEvents: {
+			composed: composed{
+				unit:   unit{ID: jobEvents, Stack: jobEventsStack, Description: "orgguard: tells the scheduled audit of accounts", place: managementOnly, stage: plan.Job},
+				params: map[string]string{"BusArn": fmt.Sprintf("arn:%s:events:%s:%s:event-bus/%s", b.Org.Partition.ID, b.Home, b.Security, JobName)}, controls: []string{jobControl},
+			},
+			kind: jobEvents, account: b.Org.ManagementAccount, region: b.Org.Partition.GlobalRegion,
+			why: "accounts that are created, join or move are audited at once", without: "accounts that join or move",
+		},
+		// The alerts' bus has the calls that touch AWS Config and CloudTrail, of all
+		// accounts: rules on it begin the job's function.
+		jobTamper: {
+			composed: composed{
+				unit:   unit{ID: jobTamper, Stack: jobTamperStack, Description: tamperDescription, place: securityOnly, stage: plan.Triggers},
+				params: map[string]string{}, controls: []string{jobControl},
+			},
+			kind: jobTamper, account: b.Security, region: b.Home,
+			why: "an account in which somebody touches AWS Config or CloudTrail is audited at once", without: "accounts that are tampered with",
+		},
+	}
+}
+
+func (b *Baseline) besideSite(pool *access.Pool, x beside) site {
+	return b.site(pool, x.account, x.region)
+}
+
+// lookBeside reads such a stack, where the caller may.
+func (b *Baseline) lookBeside(ctx context.Context, pool *access.Pool, kind string) (stackState, error) {
+	x := b.besides()[kind]
+	if x.account == b.Org.ManagementAccount && !b.ownsManagement(pool) {
+		return stackState{}, nil
+	}
+	return observeStack(ctx, b.besideSite(pool, x), x.Stack)
+}
+
+// besideChange is a change of such a stack.
+func (p *proposer) besideChange(x beside, c plan.Change) plan.Change {
+	a, _ := p.Org.Account(x.account)
+	c.Kind, c.Stage, c.Control, c.Account, c.AccountName, c.Region, c.Cells = x.kind, x.stage, jobControl, string(a.ID), a.Name, x.region, 1
+	c.Targets = []string{instanceKey(a.ID, c.Region)}
+	c.Resource, c.Effort = "stack "+x.Stack, plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}
+	return c
+}
+
+// putBeside proposes such a stack, where the caller may make it.
+func (p *proposer) putBeside(kind string, st stackState, body string) {
+	x := p.besides()[kind]
+	x.body = body
+	switch u := &x.composed; {
+	case x.account == p.Org.ManagementAccount && !p.ownsManagement(p.pool):
+		a, _ := p.Org.Account(x.account)
+		p.skip(plan.Skip{Account: string(a.ID), AccountName: a.Name, Region: x.region, Control: jobControl,
+			Reason: "stack " + x.Stack + ": only the management account itself can deploy there: " + x.without + " are audited with the next run of the schedule"})
+	case st.Exists && !st.Ours:
+		p.skipForeign(x)
+	case !st.is(u) || st.failedCreation() || st.inProgress():
+		c := p.change(u, kind, plan.Create, "")
+		c.Why, c.Undo = x.why, fmt.Sprintf("aws cloudformation delete-stack --region %s --stack-name %s", x.region, x.Stack)
+		if st.Exists {
+			c.Verb, c.Before, c.Why = plan.Update, describe(st.Body, st.Params), "template or parameters differ: "+differing(st, u)
+		}
+		s := p.besideSite(p.pool, x)
+		was := stackWas{Unit: kind, Existed: st.Exists && !st.failedCreation(), Body: st.Body, Params: st.Params}
+		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: p.besideChange(x, c), Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+			return nil, putStack(ctx, s, u, st)
+		}})
+	}
+}
+
+func (p *proposer) skipForeign(x beside) {
+	a, _ := p.Org.Account(x.account)
+	p.skip(plan.Skip{Account: string(a.ID), AccountName: a.Name, Region: x.region, Control: jobControl, Blocked: true,
+		Reason: "stack " + x.Stack + ": does not carry orgguard's tag: somebody else made it"})
+}
+
+// dropBeside proposes to delete such a stack.
+func (p *proposer) dropBeside(kind string, st stackState, why string) {
+	x := p.besides()[kind]
+	switch {
+	case !st.Exists:
+	case !st.Ours:
+		p.skipForeign(x)
+	default:
+		c := p.besideChange(x, plan.Change{Verb: plan.Delete, Why: why, Before: describe(st.Body, st.Params), Undo: "orgguard schedule install makes it again"})
+		s := p.besideSite(p.pool, x)
+		was := stackWas{Unit: kind, Existed: true, Deleted: true, Body: st.Body, Params: st.Params}
+		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+			return nil, dropStack(ctx, s, x.Stack)
+		}})
+	}
+}
+
+// besideBack undoes a change of such a stack.
+func (u *undoer) besideBack(ctx context.Context, r journal.Record) {
+	var was stackWas
+	if err := journal.Decode(r.Was, &was); err != nil {
+		u.leave(r, err.Error(), true)
+		return
+	}
+	x := u.besides()[r.Change.Kind]
+	s, old := u.site(u.pool, orgs.AccountID(r.Change.Account), r.Change.Region), &x.composed
+	old.body = was.Body
+	if was.Params != nil {
+		old.params = was.Params
+	}
+	now, err := observeStack(ctx, s, x.Stack)
+	switch {
+	case err == nil && was.Deleted && now.Exists:
+		u.leave(r, "is there again already", false)
+	case err == nil && was.Deleted:
+		u.task(r, plan.Create, "is made again", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
+	case !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params):
+	case was.Existed:
+		u.task(r, plan.Update, "gets its template and parameters of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
+	default:
+		u.task(r, plan.Delete, "did not exist before", func(ctx context.Context) ([]plan.Failure, error) { return nil, dropStack(ctx, s, x.Stack) })
+	}
+}

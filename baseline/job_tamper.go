@@ -1,0 +1,231 @@
+package baseline
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/spec"
+)
+
+// What somebody does to the baseline itself begins an audit of the account where it was
+// done. The events are those that the baseline's own alerts tell of, and they are taken
+// where those come together: on the alerts' bus, in the security account's home Region,
+// which is the job's. The patterns are made of the alerts' own templates.
+//
+// The rules are in a stack of their own. The bus is a rollout's, and may be made after
+// the job and taken away before it: CloudFormation deletes no bus that has rules, so a
+// teardown takes this stack along.
+
+// aboutTampering are the alerts about what the baseline stands on.
+var aboutTampering = []Control{configChangeAlert, trailChangeAlert}
+
+const tamperDescription = "orgguard: audits the account in which somebody touches AWS Config or CloudTrail"
+
+// alertBus is the bus to which all accounts send what their alerts are about.
+const alertBus = "orgguard-alerts"
+
+// TamperTrigger is whether tampering with an account begins an audit of it.
+type TamperTrigger struct {
+	On bool `json:"on"`
+	// Why not, with what would make it so; "" where it does.
+	Why string `json:"why,omitempty"`
+	// Wanted says that it would, if the job was installed as it should be.
+	Wanted bool `json:"wanted"`
+}
+
+// tamperWish says whether the configuration lets tampering be told on a central bus;
+// why not is "" where it does.
+func (b *Baseline) tamperWish() (alerts []Control, whyNot string) {
+	if b.Config.Alerts.Mode != spec.Central {
+		return nil, "alerts are local, and no bus has the events of all accounts: alerts: {mode: central}, rollout, then schedule install"
+	}
+	for _, c := range aboutTampering {
+		if slices.ContainsFunc(b.controls, func(o Control) bool { return o.ID == c.ID }) {
+			alerts = append(alerts, c)
+		}
+	}
+	if len(alerts) == 0 {
+		return nil, "config-change-alert and trail-change-alert are off: switch one on, rollout, then schedule install"
+	}
+	return alerts, ""
+}
+
+// tamperBus says whether the alerts' bus is there.
+func (b *Baseline) tamperBus(ctx context.Context, pool *access.Pool) (bool, error) {
+	name := alertBus
+	out, err := b.jobSite(pool).describeBus(ctx, &name)
+	return out != nil, err
+}
+
+const noAlertBus = "there is no bus " + alertBus + " yet: rollout, then schedule install"
+
+// Note is what people are told of tampering that begins no audit, because nobody wants
+// it to; "" where it does, or should.
+func (t TamperTrigger) Note() string {
+	if t.On || t.Wanted || t.Why == "" {
+		return ""
+	}
+	return "tampering with an account begins no audit of it, which waits for the next run: " + t.Why
+}
+
+// tamperBody is the template of the stack with the rules for these alerts.
+func (b *Baseline) tamperBody(alerts []Control) (string, error) {
+	var parts []template
+	for _, c := range alerts {
+		f, err := loadFragment(c.ID, "", "rule")
+		if err != nil {
+			return "", err
+		}
+		if err := b.auditing(f); err != nil {
+			return "", fmt.Errorf("template of %s: %w", c.ID, err)
+		}
+		parts = append(parts, f.template)
+	}
+	t, err := mergeTemplates(tamperDescription, parts)
+	return t.body(), err
+}
+
+// auditing makes of an alert's rule one of the alerts' bus that begins the job's function,
+// and lets it.
+func (b *Baseline) auditing(f fragment) error {
+	resources := get(f.root, "Resources")
+	if resources == nil || len(resources.Content) != 2 {
+		return fmt.Errorf("want exactly one rule")
+	}
+	id, rule := resources.Content[0], resources.Content[1]
+	props := get(rule, "Properties")
+	name, description, pattern := get(props, "Name"), get(props, "Description"), get(props, "EventPattern")
+	name.Value = JobName + strings.TrimPrefix(name.Value, ownName)
+	description.Value += ": audits the account"
+	insertAfter(props, "Description", "EventBusName", text("!!str", alertBus))
+	unrestrict(pattern)
+	if err := b.exceptRollouts(pattern); err != nil {
+		return err
+	}
+	id.Value = strings.TrimSuffix(id.Value, "Rule") + "Audit"
+	permission, err := parseNode(fmt.Sprintf(`
+Type: AWS::Lambda::Permission
+Properties:
+  Action: lambda:InvokeFunction
+  FunctionName: %s
+  Principal: events.amazonaws.com
+  SourceArn: !GetAtt %s.Arn
+`, JobName, id.Value))
+	if err != nil {
+		return err
+	}
+	set(resources, id.Value+"Permission", permission)
+	return setTarget(props, fmt.Sprintf(`
+Id: audit
+Arn: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:%[1]s
+RetryPolicy: {MaximumRetryAttempts: 3, MaximumEventAgeInSeconds: 3600}
+DeadLetterConfig: {Arn: !Sub "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:%[1]s-dlq"}
+`, JobName), map[string]string{"account": "$.account", "time": "$.time"}, `{"orgguard": "audit", "accounts": [<account>], "after": <time>}`)
+}
+
+// exceptRollouts leaves out what begins no audit: calls that were refused, and those of
+// whoever deploys a baseline to ten thousand accounts. StackSets works in each with a
+// role stacksets-exec-…, services with roles that are linked to them; orgguard's own
+// calls have the access role and the session name orgguard. In the management account
+// CloudFormation works as whoever began the rollout. Whoever else may call himself one of
+// these is told of all the same, and the next run of the schedule finds what he did.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+func (b *Baseline) exceptRollouts(pattern *yaml.Node) error {
+	own := ":assumed-role/" + path.Base(b.Config.Organization.AccessRole) + "/" + access.DefaultSessionName
+	node, err := parseNode(fmt.Sprintf(`
+detail:
+  errorCode: [{exists: false}]
+  userIdentity:
+    # A rollout begins no audit of each account that it reaches.
+    arn: [{anything-but: {suffix: [%q]}}]
+    sessionContext:
+      sessionIssuer:
+        userName:
+          - exists: false
+          - anything-but: {prefix: [stacksets-exec-, AWSServiceRoleFor]}
+$or:
+  - account: [{anything-but: [%q]}]
+  - detail: {userIdentity: {invokedBy: [{exists: false}]}}
+`, own, b.Org.ManagementAccount))
+	if err != nil {
+		return err
+	}
+	detail := get(pattern, "detail")
+	detail.Content = append(detail.Content, get(node, "detail").Content...)
+	set(pattern, "$or", get(node, "$or"))
+	return nil
+}
+
+// tamper proposes the stack with the rules, where there is a bus for them.
+func (p *proposer) tamper(l *JobLook) {
+	alerts, why := p.tamperWish()
+	if why == "" && !l.bus {
+		why = noAlertBus
+	}
+	if why != "" {
+		p.Proposal.Notes = append(p.Proposal.Notes, TamperTrigger{Why: why}.Note())
+		p.dropBeside(jobTamper, l.tamper, "there is nothing any more that its rules could hear")
+		return
+	}
+	body, err := p.tamperBody(alerts)
+	if err != nil {
+		p.skipJob("stack "+jobTamperStack, err.Error(), true)
+		return
+	}
+	p.putBeside(jobTamper, l.tamper, body)
+}
+
+// lookTamper says whether tampering begins an audit.
+func (b *Baseline) lookTamper(ctx context.Context, s site) (TamperTrigger, error) {
+	alerts, why := b.tamperWish()
+	if why != "" {
+		return TamperTrigger{Why: why}, nil
+	}
+	there, err := b.tamperBus(ctx, s.Pool)
+	switch {
+	case err != nil:
+		return TamperTrigger{}, err
+	case !there:
+		return TamperTrigger{Why: noAlertBus}, nil
+	}
+	x := b.besides()[jobTamper]
+	if x.body, err = b.tamperBody(alerts); err != nil {
+		return TamperTrigger{}, err
+	}
+	st, err := observeStack(ctx, s, x.Stack)
+	switch {
+	case err != nil:
+		return TamperTrigger{}, err
+	case !st.Exists:
+		return TamperTrigger{Wanted: true, Why: "there is no stack " + x.Stack + ": schedule install"}, nil
+	case !st.is(&x.composed) || !sound[st.Status]:
+		return TamperTrigger{Wanted: true, Why: "stack " + x.Stack + " is not as it should be: schedule install"}, nil
+	}
+	// A stack does not know that somebody switched its rules off.
+	bus := alertBus
+	for _, r := range auditRules(alerts) {
+		found, err := s.rule(ctx, r, &bus)
+		switch {
+		case err != nil:
+			return TamperTrigger{}, err
+		case found == nil || found.state == "DISABLED":
+			return TamperTrigger{Wanted: true, Why: "rule " + r + " of bus " + bus + " is off or gone: schedule remove, then install, or enable it"}, nil
+		}
+	}
+	return TamperTrigger{On: true, Wanted: true}, nil
+}
+
+// auditRules are the names of the rules that tamperBody makes.
+func auditRules(alerts []Control) []string {
+	var out []string
+	for _, c := range alerts {
+		out = append(out, JobName+"-"+strings.TrimSuffix(c.ID, "-alert"))
+	}
+	return out
+}
