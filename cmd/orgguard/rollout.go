@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -101,16 +102,21 @@ func readPlan(file string) (*plan.Plan, error) {
 	if file == "" {
 		return nil, nil
 	}
+	return readSaved("plan", file, plan.Read)
+}
+
+// readSaved reads what a command has saved earlier; what is how people call it.
+func readSaved[T any](what, file string, read func(io.Reader) (T, error)) (*T, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the saved plan: %w", err)
+		return nil, fmt.Errorf("read the saved %s: %w", what, err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	p, err := plan.Read(f)
+	v, err := read(f)
 	if err != nil {
-		return nil, fmt.Errorf("read the saved plan %s: %w", file, err)
+		return nil, fmt.Errorf("read the saved %s %s: %w", what, file, err)
 	}
-	return &p, nil
+	return &v, nil
 }
 
 // upToDate refuses a saved plan when the organization is not as it was when the

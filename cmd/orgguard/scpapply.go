@@ -140,7 +140,7 @@ func readApplyOptions(c *cli.Context, what func(*cli.Context, *scpPreviewOptions
 		if o.said() {
 			return o, usage("--preview says itself what is to be done: leave --policy, --builtin, --replace, --name and --target out")
 		}
-		o.saved, err = readSavedPreview(file)
+		o.saved, err = readSaved("preview", file, preview.ReadSaved)
 		return o, badInput(err)
 	}
 	if o.resume == "" && o.undo == "" {
@@ -176,19 +176,6 @@ func (o scpApplyOptions) check(command string) error {
 		return usage("--probe-role goes with --probe")
 	}
 	return nil
-}
-
-func readSavedPreview(file string) (*preview.Saved, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the saved preview: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	p, err := preview.ReadSaved(f)
-	if err != nil {
-		return nil, fmt.Errorf("read the saved preview %s: %w", file, err)
-	}
-	return &p, nil
 }
 
 // commandLine is what was typed, for the journal.
