@@ -116,6 +116,9 @@ func Actions(cfg *spec.Config) (reads, writes, undoes []string) {
 		reads, writes = append(reads, "organizations:ListDelegatedAdministrators"), slices.Concat(writes, appointing, []string{"cloudtrail:RegisterOrganizationDelegatedAdmin"})
 		undoes = slices.Concat(undoes, dismissing, []string{"cloudtrail:DeregisterOrganizationDelegatedAdmin"})
 	}
+	if guardDuty.on(cfg) && watchesPlans(cfg) {
+		reads, writes = append(reads, "guardduty:GetMemberDetectors"), append(writes, "guardduty:UpdateMemberDetectors")
+	}
 	for _, list := range []*[]string{&reads, &writes, &undoes} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)

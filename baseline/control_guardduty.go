@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ type GuardDutySettings struct {
 	// are: no plan is ever turned off.
 	// https://docs.aws.amazon.com/guardduty/latest/ug/guardduty-features-activation-model.html
 	Plans []string `yaml:"plans" doc:"protection plans for every account, each at its own price: s3-data-events, eks-audit-logs, ebs-malware-protection, rds-login-events, lambda-network-logs, runtime-monitoring, ai-protection; those not named stay as they are"`
+	// NewPlans are turned on by GuardDuty itself in accounts that join, and nowhere
+	// else by orgguard.
+	NewPlans []string `yaml:"new_plans" doc:"protection plans for accounts that join from now on; accounts that are there stay as they are, and a plan that is on for everybody stays so"`
 }
 
 // guardDutyPlans are the protection plans by our names. EKS runtime monitoring is
@@ -34,9 +38,16 @@ func guardDutyPlans() []string {
 
 // Validate reports settings that make no sense.
 func (s *GuardDutySettings) Validate(report func(key, message string)) {
-	for _, p := range s.Plans {
-		if !slices.Contains(guardDutyPlans(), p) {
-			report("plans", spec.NotOneOf("plan", p, guardDutyPlans()))
+	for key, plans := range map[string][]string{"plans": s.Plans, "new_plans": s.NewPlans} {
+		for _, p := range plans {
+			if !slices.Contains(guardDutyPlans(), p) {
+				report(key, spec.NotOneOf("plan", p, guardDutyPlans()))
+			}
+		}
+	}
+	for _, p := range s.NewPlans {
+		if slices.Contains(s.Plans, p) {
+			report("new_plans", fmt.Sprintf("%s is among plans already, which are for every account", p))
 		}
 	}
 }
@@ -50,15 +61,18 @@ var guardDuty = Control{
 	Scope: "organization × Region, by API",
 	about: About{
 		Why: "Threats are found where GuardDuty is on, and nowhere else: one Region or one new account without it is where they go. " +
-			"GuardDuty enables every account by itself, those that the configuration excludes too. Another delegated administrator is respected and audited, never replaced.",
+			"GuardDuty enables every account by itself, those that the configuration excludes too. A protection plan that is off in one account is found and turned on again. Another delegated administrator is respected and audited, never replaced.",
 		Cost:    "by what is analyzed: about USD 4 for a million management events and USD 1 for a GB of flow and DNS logs; each protection plan besides; 30 days in each account are free",
 		Example: `guardduty: {plans: [s3-data-events, rds-login-events]}`,
 	},
 	parts:    []part{{unit: "delegation"}, {unit: "services"}},
 	settings: func() any { return &GuardDutySettings{} },
 	params: func(s any, _ *Baseline) map[string]string {
-		plans := strings.Join(s.(*GuardDutySettings).Plans, ",")
-		return map[string]string{"GuardDutyPlans": strings.ToUpper(strings.ReplaceAll(plans, "-", "_"))}
+		list := func(plans []string) string {
+			return strings.ToUpper(strings.ReplaceAll(strings.Join(plans, ","), "-", "_"))
+		}
+		g := s.(*GuardDutySettings)
+		return map[string]string{"GuardDutyPlans": list(g.Plans), "GuardDutyNewPlans": list(g.NewPlans)}
 	},
 	Reads: []string{
 		"guardduty:DescribeOrganizationConfiguration", "guardduty:GetDetector", "guardduty:ListDetectors", "guardduty:ListMembers",
@@ -72,4 +86,11 @@ var guardDuty = Control{
 		"guardduty:DeleteMembers", "guardduty:DisableOrganizationAdminAccount", "guardduty:DisassociateMembers", "guardduty:StopMonitoringMembers",
 		"guardduty:UpdateOrganizationConfiguration",
 	}, dismissing...),
+}
+
+// watchesPlans says whether a configuration names protection plans for every account:
+// then the administrator is asked about those of each member.
+func watchesPlans(cfg *spec.Config) bool {
+	var s GuardDutySettings
+	return cfg.Baseline[guardDuty.ID].Decode(&s).Err() == nil && len(s.Plans) > 0 // Resolve says what is wrong
 }

@@ -162,6 +162,85 @@ func TestGuardDutyFromAuditToTeardown(t *testing.T) {
 	})
 }
 
+// A protection plan that is off in one account is found and turned on again; one that
+// nobody named stays as the account has it.
+func TestProtectionPlansOfMembers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := demoRig(t, only("guardduty: {plans: [s3-data-events], new_plans: [runtime-monitoring]}"))
+		ctx := t.Context()
+		records := recorded(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
+		admin, detector := r.watcher(t, securityAccount, tokyo)
+		auto := func() map[types.OrgFeature]types.OrgFeatureStatus {
+			t.Helper()
+			out, err := admin.DescribeOrganizationConfiguration(ctx, &guardduty.DescribeOrganizationConfigurationInput{DetectorId: detector})
+			noError(t, err)
+			m := map[types.OrgFeature]types.OrgFeatureStatus{}
+			for _, f := range out.Features {
+				m[f.Name] = f.AutoEnable
+			}
+			return m
+		}
+		if got := auto(); got[types.OrgFeatureS3DataEvents] != "ALL" || got[types.OrgFeatureRuntimeMonitoring] != "NEW" || got[types.OrgFeatureRdsLoginEvents] != "NONE" {
+			t.Errorf("auto-enable by plan: %v", got)
+		}
+
+		own, mine := r.watcher(t, shopProd, tokyo)
+		_, err := own.UpdateDetector(ctx, &guardduty.UpdateDetectorInput{DetectorId: mine, Features: []types.DetectorFeatureConfiguration{
+			{Name: types.DetectorFeatureS3DataEvents, Status: types.FeatureStatusDisabled}, {Name: types.DetectorFeatureRdsLoginEvents, Status: types.FeatureStatusDisabled},
+		}})
+		noError(t, err)
+		_, err = admin.UpdateMemberDetectors(ctx, &guardduty.UpdateMemberDetectorsInput{DetectorId: detector, AccountIds: []string{legacy}, Features: []types.MemberFeaturesConfiguration{
+			{Name: types.OrgFeatureS3DataEvents, Status: types.FeatureStatusDisabled},
+		}})
+		noError(t, err)
+		found := r.audit(t, Filter{})
+		if diff := cmp.Diff([]string{
+			"300000000001 ap-northeast-1 protection plan S3_DATA_EVENTS is off in the account: off, want on",
+			"500000000003 ap-northeast-1 protection plan S3_DATA_EVENTS is off in the account: off, want on",
+		}, lines(found)); diff != "" {
+			t.Errorf("after two accounts turned it off (-want +got):\n%s", diff)
+		}
+		again := recorded(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
+		got, err := own.GetDetector(ctx, &guardduty.GetDetectorInput{DetectorId: mine})
+		noError(t, err)
+		for _, f := range got.Features {
+			if want := map[types.DetectorFeatureResult]types.FeatureStatus{"S3_DATA_EVENTS": "ENABLED", "RDS_LOGIN_EVENTS": "DISABLED"}[f.Name]; want != "" && f.Status != want {
+				t.Errorf("%s is %s in the account, want %s", f.Name, f.Status, want)
+			}
+		}
+
+		// More than what was asked for is nobody's drift, less is.
+		set := func(status types.OrgFeatureStatus) {
+			t.Helper()
+			_, err := admin.UpdateOrganizationConfiguration(ctx, &guardduty.UpdateOrganizationConfigurationInput{
+				DetectorId: detector, AutoEnableOrganizationMembers: types.AutoEnableMembersAll,
+				Features: []types.OrganizationFeatureConfiguration{{Name: types.OrgFeatureRuntimeMonitoring, AutoEnable: status}},
+			})
+			noError(t, err)
+		}
+		set(types.OrgFeatureStatusAll)
+		r.mustBeQuiet(t)
+		set(types.OrgFeatureStatusNone)
+		if diff := cmp.Diff([]string{
+			"200000000001 ap-northeast-1 protection plan RUNTIME_MONITORING is not enabled in accounts that join: NONE, want NEW",
+		}, lines(r.audit(t, Filter{}))); diff != "" {
+			t.Errorf("after auto-enable ended (-want +got):\n%s", diff)
+		}
+		mustDo(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
+
+		// What put the drift back is not undone, what enabled GuardDuty is.
+		b := r.open(t)
+		if p := b.Undo(ctx, b.pool, again); len(p.Tasks) > 0 {
+			t.Errorf("undo of the second run: %+v", p.Tasks[0])
+		}
+		mustDo(t, b.Undo(ctx, b.pool, records).Tasks)
+		r.mustBeGone(t, guardDutyPrincipal, "orgguard:guardduty")
+	})
+}
+
 // mustBeQuiet is mustBeClean where few resources are looked at.
 func (r *rig) mustBeQuiet(t *testing.T) {
 	t.Helper()
@@ -291,6 +370,12 @@ func TestCompareGuardDuty(t *testing.T) {
 		{"a plan is for new accounts only, and off at home", good(func(s *guardDutyState) { s.Plans, s.Own = map[string]string{"S3_DATA_EVENTS": "NEW"}, nil }), []Mismatch{
 			{Reason: "protection plan S3_DATA_EVENTS is not enabled in every account", Expected: "ALL", Actual: "NEW", Verb: "update"},
 			{Reason: "protection plan S3_DATA_EVENTS is off in the administrator's account", Expected: true, Actual: false, Verb: "enable"},
+		}},
+		{"a plan is off in one member, and nobody tells of another one", good(func(s *guardDutyState) {
+			s.Lacking = []lacking{{Account: shopProd, Plan: "S3_DATA_EVENTS"}, {Account: blind, Unknown: "no access"}}
+		}), []Mismatch{
+			{Reason: "protection plan S3_DATA_EVENTS is off in the account", Account: shopProd, Expected: "on", Actual: "off", Verb: "enable"},
+			{Reason: "nobody knows which protection plans are on in the account", Account: blind, Expected: "on", Actual: "unknown", Verb: "enable", Manual: "ask GuardDuty's administrator: no access"},
 		}},
 		{"a policy of the organization decides", good(func(s *guardDutyState) { s.AutoEnable, s.Policies = "NONE", []string{"gd"} }), []Mismatch{
 			{Reason: "GuardDuty does not enable every account by itself", Expected: "ALL", Actual: "NONE", Verb: "update", Manual: policy},

@@ -25,9 +25,18 @@ type guardDutyState struct {
 	Plans      map[string]string `json:"plans"` // auto-enable by protection plan
 	Own        map[string]bool   `json:"own"`   // the administrator's own plans
 	Missing    []absentee        `json:"missing,omitempty"`
+	Lacking    []lacking         `json:"lacking,omitempty"`
 	// Policies of the organization that decide instead; looked for only where
 	// something is not as wanted.
 	Policies []string `json:"policies,omitempty"`
+}
+
+// lacking is a member in which a protection plan is off.
+type lacking struct {
+	Account orgs.AccountID `json:"account"`
+	Plan    string         `json:"plan"`
+	// Unknown is why nobody knows, of any plan.
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // absentee is an account that a service does not reach as a member.
@@ -85,7 +94,8 @@ var guardDutyKind = kind{
 	noun:    "organization setting",
 	observe: observeGuardDuty, compare: compareGuardDuty, repair: repairGuardDuty, undo: undoGuardDuty,
 	writes: func(_ Resource, state any) int {
-		return 3 + len(state.(guardDutyState).Missing)/atOnce // its detector, its settings, its members
+		st := state.(guardDutyState)
+		return 3 + len(st.Missing)/atOnce + min(len(st.Lacking), 1) // its detector, its settings, its members, their plans
 	},
 	final: func(Resource) string {
 		return "accounts that GuardDuty is enabled in keep their detectors: an undo lets them go and blinds nobody"
@@ -102,7 +112,7 @@ func observeGuardDuty(ctx context.Context, s site, r Resource) (any, error) {
 	if by.Admin == "" {
 		return st, nil
 	}
-	if err := st.read(ctx, s.in(by.Admin)); err != nil {
+	if err := st.read(ctx, s.in(by.Admin), plansOf(r, "Plans")); err != nil {
 		return nil, fmt.Errorf("look at GuardDuty's administrator %s: %w", by.Admin, err)
 	}
 	if len(compareGuardDuty(r, st)) > 0 {
@@ -111,8 +121,9 @@ func observeGuardDuty(ctx context.Context, s site, r Resource) (any, error) {
 	return st, err
 }
 
-// read asks the administrator.
-func (st *guardDutyState) read(ctx context.Context, s site) error {
+// read asks the administrator, about each member too where there are plans that every
+// one of them must have.
+func (st *guardDutyState) read(ctx context.Context, s site, plans []string) error {
 	list, err := s.GuardDuty.ListDetectors(ctx, &guardduty.ListDetectorsInput{}, s.at.GuardDuty)
 	if err != nil || len(list.DetectorIds) == 0 {
 		return err
@@ -138,8 +149,51 @@ func (st *guardDutyState) read(ctx context.Context, s site) error {
 		}
 	}
 	members, err := guardDutyMembers(ctx, s, st.Detector)
-	st.Missing = s.absent(ctx, st.Admin, members, func(status string) bool { return strings.EqualFold(status, "enabled") })
+	if err != nil {
+		return err
+	}
+	enabled := func(status string) bool { return strings.EqualFold(status, "enabled") }
+	st.Missing = s.absent(ctx, st.Admin, members, enabled)
+	var watched []string
+	for _, a := range s.base.Accounts {
+		if a.Excluded == "" && a.State == orgs.StateActive && enabled(members[a.ID]) {
+			watched = append(watched, string(a.ID))
+		}
+	}
+	st.Lacking, err = lackingPlans(ctx, s, st.Detector, watched, plans)
 	return err
+}
+
+// lackingPlans are the plans that are off in members, account by account. The
+// organization's own settings do not tell: they say what GuardDuty turns on when an
+// account joins, or when they are made, and not what became of it.
+func lackingPlans(ctx context.Context, s site, detector string, members, plans []string) ([]lacking, error) {
+	if len(plans) == 0 {
+		return nil, nil
+	}
+	var out []lacking
+	for some := range slices.Chunk(members, atOnce) {
+		got, err := s.GuardDuty.GetMemberDetectors(ctx, &guardduty.GetMemberDetectorsInput{DetectorId: aws.String(detector), AccountIds: some}, s.at.GuardDuty)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range got.MemberDataSourceConfigurations {
+			on := map[string]bool{}
+			for _, f := range m.Features {
+				on[string(f.Name)] = f.Status == types.FeatureStatusEnabled
+			}
+			for _, plan := range plans {
+				if !on[plan] {
+					out = append(out, lacking{Account: orgs.AccountID(aws.ToString(m.AccountId)), Plan: plan})
+				}
+			}
+		}
+		for _, u := range got.UnprocessedAccounts {
+			out = append(out, lacking{Account: orgs.AccountID(aws.ToString(u.AccountId)), Unknown: cmp.Or(aws.ToString(u.Result), "GuardDuty does not say")})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b lacking) int { return cmp.Compare(a.Account, b.Account) })
+	return out, nil
 }
 
 // guardDutyMembers are all members with their status, those that were disassociated
@@ -162,9 +216,27 @@ func guardDutyMembers(ctx context.Context, s site, detector string) (map[orgs.Ac
 // atOnce is how many accounts a call about members takes, and a page of them has.
 const atOnce = 50
 
-// plansOf are the protection plans of a resource, by GuardDuty's names.
-func plansOf(r Resource) []string {
-	return slices.DeleteFunc(strings.Split(r.str("Plans"), ","), func(p string) bool { return p == "" })
+// plansOf are the protection plans that a property of a resource names, by GuardDuty's
+// names.
+func plansOf(r Resource, property string) []string {
+	return slices.DeleteFunc(strings.Split(r.str(property), ","), func(p string) bool { return p == "" })
+}
+
+// plansToSet are the plans that are not turned on by themselves as wanted, with how they
+// must be. One for new accounts that is on for all of them is left alone.
+func (st guardDutyState) plansToSet(r Resource) map[string]string {
+	out := map[string]string{}
+	for _, plan := range plansOf(r, "Plans") {
+		if st.Plans[plan] != r.str("AutoEnable") {
+			out[plan] = r.str("AutoEnable")
+		}
+	}
+	for _, plan := range plansOf(r, "NewPlans") {
+		if have := orNone(st.Plans[plan]); have == string(types.OrgFeatureStatusNone) {
+			out[plan] = string(types.OrgFeatureStatusNew)
+		}
+	}
+	return out
 }
 
 func compareGuardDuty(r Resource, state any) []Mismatch {
@@ -191,13 +263,26 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 	if st.AutoEnable != want {
 		add(Mismatch{Reason: "GuardDuty does not enable every account by itself", Expected: want, Actual: st.AutoEnable, Verb: "update"})
 	}
-	for _, plan := range plansOf(r) {
-		if st.Plans[plan] != want {
+	set := st.plansToSet(r)
+	for _, plan := range plansOf(r, "Plans") {
+		if set[plan] != "" {
 			add(Mismatch{Reason: "protection plan " + plan + " is not enabled in every account", Expected: want, Actual: orNone(st.Plans[plan]), Verb: "update"})
 		}
 		if !st.Own[plan] {
 			add(Mismatch{Reason: "protection plan " + plan + " is off in the administrator's account", Expected: true, Actual: false, Verb: "enable"})
 		}
+	}
+	for _, plan := range plansOf(r, "NewPlans") {
+		if set[plan] != "" {
+			add(Mismatch{Reason: "protection plan " + plan + " is not enabled in accounts that join", Expected: set[plan], Actual: orNone(st.Plans[plan]), Verb: "update"})
+		}
+	}
+	for _, l := range st.Lacking {
+		m := Mismatch{Reason: "protection plan " + l.Plan + " is off in the account", Account: l.Account, Expected: "on", Actual: "off", Verb: "enable"}
+		if l.Unknown != "" {
+			m.Reason, m.Actual, m.Manual = "nobody knows which protection plans are on in the account", "unknown", "ask GuardDuty's administrator: "+l.Unknown
+		}
+		add(m)
 	}
 	for _, a := range st.Missing {
 		add(Mismatch{Reason: "GuardDuty is not on in the account", Account: a.Account, Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: a.ifUnknown()})
@@ -235,10 +320,9 @@ func repairGuardDuty(ctx context.Context, s site, r Resource, _ any) error {
 		return err
 	}
 	var features []types.OrganizationFeatureConfiguration
-	for _, plan := range plansOf(r) {
-		if st.Plans[plan] != r.str("AutoEnable") {
-			features = append(features, types.OrganizationFeatureConfiguration{Name: types.OrgFeature(plan), AutoEnable: types.OrgFeatureStatus(r.str("AutoEnable"))})
-		}
+	set := st.plansToSet(r)
+	for _, plan := range sortedKeys(set) {
+		features = append(features, types.OrganizationFeatureConfiguration{Name: types.OrgFeature(plan), AutoEnable: types.OrgFeatureStatus(set[plan])})
 	}
 	if st.AutoEnable != r.str("AutoEnable") || len(features) > 0 {
 		_, err := s.GuardDuty.UpdateOrganizationConfiguration(ctx, &guardduty.UpdateOrganizationConfigurationInput{
@@ -248,7 +332,40 @@ func repairGuardDuty(ctx context.Context, s site, r Resource, _ any) error {
 			return fmt.Errorf("let GuardDuty enable every account: %w", err)
 		}
 	}
-	return st.enrol(ctx, s)
+	if err := st.enrol(ctx, s); err != nil {
+		return err
+	}
+	return enablePlans(ctx, s, r)
+}
+
+// enablePlans turns the plans on in members in which they are off, those too that were
+// just enrolled: by itself GuardDuty takes up to a day.
+func enablePlans(ctx context.Context, s site, r Resource) error {
+	seen, err := observeGuardDuty(ctx, s, r)
+	if err != nil {
+		return err
+	}
+	off := map[string][]string{} // accounts, by plan
+	for _, l := range seen.(guardDutyState).Lacking {
+		if l.Unknown == "" {
+			off[l.Plan] = append(off[l.Plan], string(l.Account))
+		}
+	}
+	for _, plan := range sortedKeys(off) {
+		if err := inBatches(off[plan], "turn protection plan "+plan+" on", func(some []string) ([]types.UnprocessedAccount, error) {
+			out, err := s.GuardDuty.UpdateMemberDetectors(ctx, &guardduty.UpdateMemberDetectorsInput{
+				DetectorId: aws.String(seen.(guardDutyState).Detector), AccountIds: some,
+				Features: []types.MemberFeaturesConfiguration{{Name: types.OrgFeature(plan), Status: types.FeatureStatusEnabled}},
+			}, s.at.GuardDuty)
+			if err != nil {
+				return nil, err
+			}
+			return out.UnprocessedAccounts, nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // notAppointed is the error of a change that waits for its administrator.
@@ -270,7 +387,7 @@ func (st *guardDutyState) detector(ctx context.Context, s site, r Resource) erro
 			return fmt.Errorf("create a detector: %w", err)
 		}
 		st.Detector = id
-		if err := st.read(ctx, s); err != nil {
+		if err := st.read(ctx, s, nil); err != nil {
 			return err
 		}
 	}
@@ -278,7 +395,7 @@ func (st *guardDutyState) detector(ctx context.Context, s site, r Resource) erro
 	if !st.On {
 		in.Enable = aws.Bool(true)
 	}
-	for _, plan := range plansOf(r) {
+	for _, plan := range plansOf(r, "Plans") {
 		if !st.Own[plan] {
 			in.Features = append(in.Features, types.DetectorFeatureConfiguration{Name: types.DetectorFeature(plan), Status: types.FeatureStatusEnabled})
 		}

@@ -657,6 +657,23 @@ func TestAJournalInABucketNeedsExactlyTheRightsThatAreSaid(t *testing.T) {
 	}
 }
 
+// Only a configuration that names protection plans for everybody asks about those of
+// members.
+func TestProtectionPlansNeedTheRightToLookAtMembers(t *testing.T) {
+	for settings, want := range map[string]bool{"true": false, "{new_plans: [s3-data-events]}": false, "{plans: [s3-data-events]}": true} {
+		cfg, err := spec.Parse("test.yaml", []byte("version: 1\nbaseline: {guardduty: "+settings+"}\n"), baseline.Known())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for command, writes := range map[string]bool{"rollout": want, "audit": false} {
+			g, _ := grantFor(command, cfg)
+			if slices.Contains(g.member, "guardduty:GetMemberDetectors") != want || slices.Contains(g.member, "guardduty:UpdateMemberDetectors") != writes {
+				t.Errorf("guardduty: %s, %s: %v", settings, command, g.member)
+			}
+		}
+	}
+}
+
 // Only a configuration that has recorders of others replaced needs the right to delete
 // them.
 func TestReplacingRecordersNeedsTheRightToDeleteThem(t *testing.T) {

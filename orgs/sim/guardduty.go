@@ -69,6 +69,8 @@ var guarddutyOps = map[string]operation{
 	"DeleteMembers":                     op(write, deleteGuardDutyMembers),
 	"DisassociateMembers":               op(write, disassociateGuardDutyMembers),
 	"ListMembers":                       op(read, listGuardDutyMembers),
+	"GetMemberDetectors":                op(read, getMemberDetectors),
+	"UpdateMemberDetectors":             op(write, updateMemberDetectors),
 	"StartMonitoringMembers":            op(write, startGuardDutyMembers),
 	"StopMonitoringMembers":             op(write, stopGuardDutyMembers),
 }
@@ -478,4 +480,39 @@ func listGuardDutyMembers(c *call, in *guardduty.ListMembersInput) (*guardduty.L
 		return nil, badGuardDuty("the nextToken is invalid.")
 	}
 	return &guardduty.ListMembersOutput{Members: page, NextToken: next}, nil
+}
+
+// getMemberDetectors tells which protection plans are on in members.
+// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_GetMemberDetectors.html
+func getMemberDetectors(c *call, in *guardduty.GetMemberDetectorsInput) (*guardduty.GetMemberDetectorsOutput, error) {
+	out := &guardduty.GetMemberDetectorsOutput{}
+	left, err := c.members(in.DetectorId, in.AccountIds, func(_ *guardDutyState, account, status string) string {
+		if status == memberRemoved {
+			return notAssociated
+		}
+		m := types.MemberDataSourceConfiguration{AccountId: aws.String(account)}
+		features := c.w.guardDuty(account, c.region).Detector.Features
+		for _, name := range slices.Sorted(maps.Keys(features)) {
+			m.Features = append(m.Features, types.MemberFeaturesConfigurationResult{Name: types.OrgFeature(name), Status: featureStatus(features[name])})
+		}
+		out.MemberDataSourceConfigurations = append(out.MemberDataSourceConfigurations, m)
+		return ""
+	})
+	out.UnprocessedAccounts = left
+	return out, err
+}
+
+// updateMemberDetectors turns protection plans on and off in members.
+// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_UpdateMemberDetectors.html
+func updateMemberDetectors(c *call, in *guardduty.UpdateMemberDetectorsInput) (*guardduty.UpdateMemberDetectorsOutput, error) {
+	left, err := c.members(in.DetectorId, in.AccountIds, func(_ *guardDutyState, account, status string) string {
+		if status == memberRemoved {
+			return notAssociated
+		}
+		for _, f := range in.Features {
+			c.w.guardDuty(account, c.region).Detector.Features[string(f.Name)] = f.Status == types.FeatureStatusEnabled
+		}
+		return ""
+	})
+	return &guardduty.UpdateMemberDetectorsOutput{UnprocessedAccounts: left}, err
 }
