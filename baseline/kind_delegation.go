@@ -15,6 +15,7 @@ import (
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/orgpolicy"
 )
 
 // appointing and dismissing are the IAM actions that every service needs of the
@@ -326,28 +327,18 @@ func (s site) register(ctx context.Context, service string, id orgs.AccountID) e
 // policiesOf are the names of the organization's policies of a type that are
 // attached to anything: they decide what a service's API would otherwise.
 func (s site) policiesOf(ctx context.Context, kind orgtypes.PolicyType) ([]string, error) {
+	all, err := orgpolicy.Of(s.Pool, s.management(), kind).Attached(ctx)
+	if orgs.Code(err) == "InvalidInputException" {
+		return nil, nil // the partition has no such type
+	}
 	var names []string
-	p := organizations.NewListPoliciesPaginator(s.Organizations, &organizations.ListPoliciesInput{Filter: kind})
-	for p.HasMorePages() {
-		page, err := p.NextPage(ctx, s.management().Organizations)
-		if orgs.Code(err) == "InvalidInputException" {
-			return nil, nil // the partition has no such type
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list the organization's policies of type %s: %w", kind, err)
-		}
-		for _, policy := range page.Policies {
-			out, err := s.Organizations.ListTargetsForPolicy(ctx, &organizations.ListTargetsForPolicyInput{PolicyId: policy.Id}, s.management().Organizations)
-			if err != nil {
-				return nil, fmt.Errorf("list what policy %s is attached to: %w", aws.ToString(policy.Name), err)
-			}
-			if len(out.Targets) > 0 {
-				names = append(names, aws.ToString(policy.Name))
-			}
+	for _, p := range all {
+		if len(p.Targets) > 0 {
+			names = append(names, p.Name)
 		}
 	}
 	slices.Sort(names)
-	return names, nil
+	return names, err
 }
 
 func guardDutyAdmin(ctx context.Context, s site) (orgs.AccountID, error) {

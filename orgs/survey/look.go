@@ -3,7 +3,6 @@ package survey
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/orgpolicy"
 )
 
 // Options say what to look at.
@@ -136,43 +136,14 @@ func (v viewer) delegates(ctx context.Context) (map[orgs.AccountID][]string, err
 	return out, nil
 }
 
-// policies lists the service control policies and their targets: never a call
-// for each account.
+// policies lists the service control policies and their targets.
 func (v viewer) policies(ctx context.Context) ([]Policy, error) {
-	var out []Policy
-	p := organizations.NewListPoliciesPaginator(v.pool.Organizations, &organizations.ListPoliciesInput{Filter: types.PolicyTypeServiceControlPolicy, MaxResults: aws.Int32(20)})
-	for p.HasMorePages() {
-		page, err := p.NextPage(ctx, v.global.Organizations)
-		if err != nil {
-			return nil, fmt.Errorf("list service control policies: %w", err)
-		}
-		for _, s := range page.Policies {
-			out = append(out, Policy{ID: aws.ToString(s.Id), Name: aws.ToString(s.Name)})
-		}
+	all, err := orgpolicy.Of(v.pool, v.global, types.PolicyTypeServiceControlPolicy).Attached(ctx)
+	out := make([]Policy, len(all))
+	for i, p := range all {
+		out[i] = Policy{ID: p.ID, Name: p.Name, Targets: p.Targets}
 	}
-	slices.SortFunc(out, func(a, b Policy) int { return strings.Compare(a.ID, b.ID) })
-	var problems []error
-	for i, found := range orgs.ForEach(ctx, out, 8, v.targets) {
-		out[i].Targets = found.Value
-		problems = append(problems, found.Err)
-	}
-	return out, errors.Join(problems...)
-}
-
-func (v viewer) targets(ctx context.Context, policy Policy) ([]string, error) {
-	var out []string
-	t := organizations.NewListTargetsForPolicyPaginator(v.pool.Organizations, &organizations.ListTargetsForPolicyInput{PolicyId: aws.String(policy.ID), MaxResults: aws.Int32(20)})
-	for t.HasMorePages() {
-		page, err := t.NextPage(ctx, v.global.Organizations)
-		if err != nil {
-			return nil, fmt.Errorf("list targets of policy %s: %w", policy.Name, err)
-		}
-		for _, x := range page.Targets {
-			out = append(out, aws.ToString(x.TargetId))
-		}
-	}
-	slices.Sort(out)
-	return out, nil
+	return out, err
 }
 
 func (v viewer) stackSets(ctx context.Context, p Position) (bool, error) {

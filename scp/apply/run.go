@@ -65,7 +65,7 @@ func NewRunner(o Options) *Runner {
 	r := &Runner{
 		opts:  o,
 		maker: maker{org: o.Org, policy: o.Policy.Name, control: o.Control},
-		w:     writer{pool: o.Pool, at: o.Pool.Home(o.Org.Partition.GlobalRegion), policy: o.Policy.Name, description: o.Description, id: o.Policy.ID},
+		w:     writer{scps: preview.SCPs(o.Pool, o.Org), policy: o.Policy.Name, description: o.Description, id: o.Policy.ID},
 		want:  o.Policy,
 		skip:  map[int]bool{}, off: map[string]bool{},
 	}

@@ -7,15 +7,13 @@ import (
 	"strings"
 
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/orgpolicy"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/scp/preview"
 )
 
 // Policy is a policy as AWS Organizations has it; without an ID it is not there.
-type Policy struct {
-	Name, ID, Content string
-	Targets           []string // roots, OUs and accounts it is attached to
-}
+type Policy = orgpolicy.Policy
 
 // Wish is what there is to be.
 type Wish struct {

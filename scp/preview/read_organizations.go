@@ -3,61 +3,35 @@ package preview
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
+	"github.com/orgguard/orgguard/orgs/orgpolicy"
 	"github.com/orgguard/orgguard/scp"
 )
+
+// SCPs is the API for service control policies, as the caller's account calls it.
+func SCPs(pool *access.Pool, org *orgs.Organization) orgpolicy.Service {
+	return orgpolicy.Of(pool, pool.Home(org.Partition.GlobalRegion), types.PolicyTypeServiceControlPolicy)
+}
 
 // ReadAttachments reads which policies there are and what they are attached to:
 // one listing for the policies and one for each policy's targets, never one for
 // each account.
 func ReadAttachments(ctx context.Context, pool *access.Pool, org *orgs.Organization, now time.Time) (Attachments, error) {
 	out := Attachments{TakenAt: now, Policies: map[string]Policy{}, On: map[string][]string{}}
-	at := pool.Home(org.Partition.GlobalRegion)
-	p := organizations.NewListPoliciesPaginator(pool.Organizations, &organizations.ListPoliciesInput{
-		Filter: types.PolicyTypeServiceControlPolicy, MaxResults: aws.Int32(20),
-	})
-	for p.HasMorePages() {
-		page, err := p.NextPage(ctx, at.Organizations)
-		if err != nil {
-			return out, fmt.Errorf("list service control policies: %w", err)
-		}
-		for _, s := range page.Policies {
-			id := aws.ToString(s.Id)
-			out.Policies[id] = Policy{ID: id, Name: aws.ToString(s.Name), AWSManaged: s.AwsManaged}
+	all, err := SCPs(pool, org).Attached(ctx)
+	for _, p := range all {
+		out.Policies[p.ID] = Policy{ID: p.ID, Name: p.Name, AWSManaged: p.AWSManaged}
+		for _, target := range p.Targets {
+			out.On[target] = append(out.On[target], p.ID) // in the order of ids, which is sorted
 		}
 	}
-	ids := sortedKeys(out.Policies)
-	listed := orgs.ForEach(ctx, ids, 8, func(ctx context.Context, id string) ([]string, error) {
-		var targets []string
-		t := organizations.NewListTargetsForPolicyPaginator(pool.Organizations, &organizations.ListTargetsForPolicyInput{PolicyId: aws.String(id), MaxResults: aws.Int32(20)})
-		for t.HasMorePages() {
-			page, err := t.NextPage(ctx, at.Organizations)
-			if err != nil {
-				return nil, fmt.Errorf("list targets of policy %s: %w", out.Policies[id].Name, err)
-			}
-			for _, x := range page.Targets {
-				targets = append(targets, aws.ToString(x.TargetId))
-			}
-		}
-		return targets, nil
-	})
-	var problems []error
-	for i, o := range listed {
-		problems = append(problems, o.Err)
-		for _, target := range o.Value {
-			out.On[target] = append(out.On[target], ids[i]) // in the order of ids, which is sorted
-		}
-	}
-	return out, errors.Join(problems...)
+	return out, err
 }
 
 // ReadDocuments reads the documents of the policies that a change is judged
@@ -81,13 +55,9 @@ func (a *Attachments) ReadDocuments(ctx context.Context, pool *access.Pool, org 
 		}
 	}
 	ids := slices.DeleteFunc(sortedKeys(want), func(id string) bool { return a.Policies[id].Document != nil })
-	at := pool.Home(org.Partition.GlobalRegion)
+	scps := SCPs(pool, org)
 	read := orgs.ForEach(ctx, ids, 4, func(ctx context.Context, id string) (string, error) {
-		desc, err := pool.Organizations.DescribePolicy(ctx, &organizations.DescribePolicyInput{PolicyId: aws.String(id)}, at.Organizations)
-		if err != nil {
-			return "", fmt.Errorf("describe policy %s: %w", a.Policies[id].Name, err)
-		}
-		return aws.ToString(desc.Policy.Content), nil
+		return scps.Text(ctx, orgpolicy.Policy{ID: id, Name: a.Policies[id].Name})
 	})
 	var problems []error
 	for i, o := range read {

@@ -3,13 +3,7 @@ package protect
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
-	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
-
-	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/orgs/finding"
 	"github.com/orgguard/orgguard/orgs/journal"
@@ -33,7 +27,9 @@ func (g *Guard) Propose(s State, err error, pool *access.Pool) (tasks []plan.Tas
 			Undo:         fmt.Sprintf("aws organizations disable-policy-type --root-id %s --policy-type SERVICE_CONTROL_POLICY (detaches every SCP)", g.Org.Root),
 			Irreversible: "switching the policy type off again takes every SCP off, those of others too: an undo leaves it on", Effort: plan.Effort{Writes: 1},
 		}
-		tasks = append(tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) { return nil, enable(ctx, pool, g.Org) }})
+		tasks = append(tasks, plan.Task{Change: c, Apply: func(ctx context.Context) ([]plan.Failure, error) {
+			return nil, preview.SCPs(pool, g.Org).Enable(ctx, g.Org.Root)
+		}})
 	}
 	have := s.policy()
 	targets := make([]string, len(g.Attach))
@@ -63,30 +59,3 @@ func (g *Guard) Record(j *journal.Journal) {
 
 // Description is the policy's in AWS Organizations.
 const Description = "orgguard: keeps AWS Config, and the alerts about it, from being switched off"
-
-// enable enables the policy type and waits until AWS has done it everywhere.
-func enable(ctx context.Context, pool *access.Pool, org *orgs.Organization) error {
-	at := pool.Home(org.Partition.GlobalRegion)
-	_, err := pool.Organizations.EnablePolicyType(ctx, &organizations.EnablePolicyTypeInput{
-		RootId: aws.String(string(org.Root)), PolicyType: types.PolicyTypeServiceControlPolicy,
-	}, at.Organizations)
-	if err != nil && orgs.Code(err) != "PolicyTypeAlreadyEnabledException" {
-		return apply.Explain("enable service control policies", err)
-	}
-	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		out, err := pool.Organizations.ListRoots(ctx, &organizations.ListRootsInput{}, at.Organizations)
-		if err != nil {
-			return fmt.Errorf("verify that service control policies are enabled: %w", err)
-		}
-		for _, r := range out.Roots {
-			for _, t := range r.PolicyTypes {
-				if t.Type == types.PolicyTypeServiceControlPolicy && t.Status == types.PolicyTypeStatusEnabled {
-					return nil
-				}
-			}
-		}
-		if err := orgs.Pause(ctx, pause); err != nil {
-			return fmt.Errorf("stopped waiting until service control policies are enabled: %w", err)
-		}
-	}
-}
