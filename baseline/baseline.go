@@ -43,6 +43,7 @@ type Baseline struct {
 	profiles  []*profile
 	profileOf map[orgs.AccountID]int
 	hubs      *hubLookups
+	policies  *hubPolicyLookup
 	limit     int // instances of a stack set; 0 is AWS's own
 }
 
@@ -50,13 +51,13 @@ type Baseline struct {
 // Region of the AWS configuration, for a configuration that names none. Every
 // problem is reported at once.
 func Resolve(cfg *spec.Config, org *orgs.Organization, fallbackRegion string) (*Baseline, error) {
-	b := &Baseline{Config: cfg, Org: org, bucket: BucketSetting(cfg), hubs: &hubLookups{all: map[string]func() orgs.Outcome[securityHubState]{}}}
+	b := &Baseline{Config: cfg, Org: org, bucket: BucketSetting(cfg), hubs: &hubLookups{all: map[string]func() orgs.Outcome[securityHubState]{}}, policies: &hubPolicyLookup{}}
 	var problems []error
 	problems = append(problems, b.resolveRegions(fallbackRegion), b.resolveSecurity(), b.resolveAccounts())
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(b.resolveControls(), b.checkTrail(), b.resolveWaves()); err != nil {
+	if err := errors.Join(b.resolveControls(), b.checkTrail(), b.checkHubPolicy(), b.resolveWaves()); err != nil {
 		return nil, err
 	}
 	return b, b.compose()

@@ -36,9 +36,11 @@ type Control struct {
 	// params turns settings into template parameters.
 	params func(settings any, b *Baseline) map[string]string
 	// central says that the control is one for the organization where alerts are
-	// central: no override switches it. once are settings that the organization
-	// has once.
+	// central: no override switches it. whole says so in both modes, of a control whose
+	// parts in the accounts follow from what it sets once. once are settings that the
+	// organization has once.
 	central bool
+	whole   bool
 	once    []string
 	// extend adds to a fragment what no template can say; nil for most.
 	extend func(f *fragment, b *Baseline)
@@ -91,6 +93,7 @@ var controls = []Control{
 	guardDuty,
 	accessAnalyzer,
 	securityHubControl,
+	hubPolicyControl,
 	liveTestAlert,
 }
 

@@ -43,9 +43,10 @@ func (s *SecurityHubSettings) Validate(report func(key, message string)) {
 // security account. It is off by default because it costs money and because it is a
 // decision about the whole organization.
 //
-// It configures locally: a configuration policy of Security Hub, or a policy of AWS
-// Organizations for it, turns off every standard that it does not name and takes the
-// accounts' own settings away. Where such a policy decides, it is respected.
+// It configures locally: a configuration policy of Security Hub turns off every
+// standard that it does not name and takes the accounts' own settings away. Where such
+// policies decide, they are respected. Policies of AWS Organizations are about the newer
+// Security Hub alone: see securityhub-policy.
 // https://docs.aws.amazon.com/securityhub/latest/userguide/central-configuration-intro.html
 var securityHubControl = Control{
 	ID: "securityhub", Title: "Security Hub checks every account and reports to the security account", Severity: finding.High,
@@ -54,7 +55,7 @@ var securityHubControl = Control{
 		Why: "One list of what is wrong in all accounts, by standards that others have thought about. " +
 			"This is what AWS calls Security Hub CSPM today. Its checks are rules of AWS Config and find nothing without a recorder. " +
 			"Another delegated administrator is respected and audited, never replaced; so are configuration policies of Security Hub. " +
-			"The newer Security Hub, which a policy of AWS Organizations turns on, is left to that policy.",
+			"The newer Security Hub is another thing, which the control securityhub-policy turns on.",
 		Cost:    "about USD 0.001 for a check, less from 100,000 a month in an account × Region, and what AWS Config records for them; 30 days in each account are free; gathering the findings of all Regions costs nothing",
 		Example: `securityhub: {standards: [aws-foundational-security-best-practices/v/1.0.0, cis-aws-foundations-benchmark/v/3.0.0]}`,
 	},

@@ -41,11 +41,11 @@ func alone(config string, names []string, entries string) string {
 // onlyServices is everyoneConfig with nothing on but what is set for the whole
 // organization.
 func onlyServices() string {
-	return alone(everyoneConfig, []string{"guardduty", "access-analyzer", "securityhub"}, organizationSettings)
+	return alone(everyoneConfig, []string{"guardduty", "access-analyzer", "securityhub", "securityhub-policy"}, organizationSettings)
 }
 
 // organizationSettings turns on what is set for the whole organization.
-const organizationSettings = "  guardduty: true\n  access-analyzer: {unused_access_days: 90}\n  securityhub: true\n"
+const organizationSettings = "  guardduty: true\n  access-analyzer: {unused_access_days: 90}\n  securityhub: true\n  securityhub-policy: true\n"
 
 const guardDutyOnly = "guardduty: {plans: [s3-data-events, runtime-monitoring]}"
 

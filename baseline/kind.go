@@ -176,6 +176,8 @@ func init() {
 		"OrgGuard::SecurityHub::Organization":            securityHubKind,
 		"OrgGuard::SecurityHub::FindingAggregator":       aggregatorKind,
 		"OrgGuard::SecurityHub::Standards":               hubStandardsKind,
+		"OrgGuard::SecurityHub::HubV2":                   hubV2Kind,
+		"OrgGuard::Organizations::SecurityHubPolicy":     hubPolicyKind,
 		"OrgGuard::AccessAnalyzer::OrganizationAnalyzer": analyzerKind,
 	}
 }

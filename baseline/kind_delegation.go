@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,15 +71,34 @@ type delegate struct {
 	appointed func(context.Context, site) (orgs.AccountID, error) // nil for services with one administrator for all Regions
 	appoint   func(context.Context, site, orgs.AccountID) error
 	dismiss   func(context.Context, site, orgs.AccountID) error
+	// follows says whether the account is the administrator because it is another
+	// service's, so that there is nothing to take back; nil for most.
+	follows func(context.Context, site, orgs.AccountID) (bool, error)
 }
 
-// delegates are the services by their principals.
+// delegates are the services by their principals, and with a slash and the feature
+// behind where a service has several administrators.
 var delegates = map[string]delegate{
-	guardDutyPrincipal:   {name: "GuardDuty", writes: 2, appointed: guardDutyAdmin, appoint: appointGuardDuty, dismiss: dismissGuardDuty},
-	securityHubPrincipal: {name: "Security Hub", writes: 2, appointed: securityHubAdmin, appoint: appointSecurityHub, dismiss: dismissSecurityHub},
+	guardDutyPrincipal:     {name: "GuardDuty", writes: 2, appointed: guardDutyAdmin, appoint: appointGuardDuty, dismiss: dismissGuardDuty},
+	securityHubPrincipal:   {name: "Security Hub", writes: 2, appointed: securityHubAdmin, appoint: appointSecurityHub, dismiss: dismissSecurityHub},
+	securityHubV2Principal: {name: "Security Hub V2", writes: 2, appointed: hubV2Admin, appoint: appointHubV2, dismiss: dismissHubV2, follows: hubV2Follows},
 	// Its role, trusted access, the registration.
 	analyzerPrincipal: {name: "IAM Access Analyzer", writes: 4, appoint: appointAnalyzer, dismiss: dismissAnalyzer},
 	trailPrincipal:    {name: "CloudTrail", several: 3, writes: 2, appoint: appointTrail, dismiss: dismissTrail},
+}
+
+// service is the key of delegates that a resource is about.
+func (r Resource) service() string {
+	if feature := r.str("Feature"); feature != "" {
+		return r.str("Service") + "/" + feature
+	}
+	return r.str("Service")
+}
+
+// principalOf is a service as Organizations knows it.
+func principalOf(service string) string {
+	principal, _, _ := strings.Cut(service, "/")
+	return principal
 }
 
 const guardDutyPrincipal = "guardduty.amazonaws.com"
@@ -100,7 +120,7 @@ func (s site) administrator(ctx context.Context, service string) (appointment, e
 		}
 	}
 	var others []orgs.AccountID
-	p := organizations.NewListDelegatedAdministratorsPaginator(s.Organizations, &organizations.ListDelegatedAdministratorsInput{ServicePrincipal: aws.String(service)})
+	p := organizations.NewListDelegatedAdministratorsPaginator(s.Organizations, &organizations.ListDelegatedAdministratorsInput{ServicePrincipal: aws.String(principalOf(service))})
 	for p.HasMorePages() {
 		page, err := p.NextPage(ctx, s.management().Organizations)
 		if err != nil {
@@ -129,29 +149,34 @@ func (s site) administrator(ctx context.Context, service string) (appointment, e
 var administratorKind = kind{
 	noun: "organization setting",
 	observe: func(ctx context.Context, s site, r Resource) (any, error) {
-		return s.administrator(ctx, r.str("Service"))
+		return s.administrator(ctx, r.service())
 	},
 	compare: compareAdministrator, repair: appointAdministrator, undo: undoAdministrator,
 	writes: func(r Resource, state any) int {
 		if state.(appointment).Elsewhere != "" {
 			return 1 // it is not noted
 		}
-		return delegates[r.str("Service")].writes
+		return delegates[r.service()].writes
 	},
 	revert: &reverter{decode: decoded[appointment], says: saysDismissal, apply: dismissAdministrator, mine: appointedByUs},
 }
 
 func compareAdministrator(r Resource, state any) []Mismatch {
-	st, want, name := state.(appointment), orgs.AccountID(r.str("Account")), delegates[r.str("Service")].name
+	st, want, name := state.(appointment), orgs.AccountID(r.str("Account")), delegates[r.service()].name
 	other := st.other(want)
 	switch {
 	case st.Admin == want:
 		return nil
 	case st.Full:
 		return []Mismatch{{
-			Reason:   fmt.Sprintf("%s has %d delegated administrators, which is all that AWS allows, and the wanted one is none of them", name, delegates[r.str("Service")].several),
+			Reason:   fmt.Sprintf("%s has %d delegated administrators, which is all that AWS allows, and the wanted one is none of them", name, delegates[r.service()].several),
 			Expected: string(want), Actual: string(other),
 			Manual: fmt.Sprintf("orgguard replaces nobody: take one of them back by hand (aws organizations list-delegated-administrators --service-principal %s), or have the trail made by the management account (cloudtrail: {account: management})", r.str("Service")),
+		}}
+	case r.str("Never") == string(want):
+		return []Mismatch{{
+			Reason: name + " has no delegated administrator", Expected: "an account that is not the management account", Actual: cmp.Or(string(other), "none"),
+			Manual: "AWS does not let the management account administer " + name + ": name another security_account",
 		}}
 	case other != "":
 		return []Mismatch{{
@@ -165,13 +190,16 @@ func compareAdministrator(r Resource, state any) []Mismatch {
 // made it the administrator of a service: nothing else could tell a teardown.
 func markOf(service string) string {
 	name, _, _ := strings.Cut(service, ".")
+	if _, feature, some := strings.Cut(service, "/"); some {
+		name += "-" + strings.ToLower(feature)
+	}
 	return "orgguard:" + name
 }
 
 const markValue = "delegated by orgguard"
 
 func appointAdministrator(ctx context.Context, s site, r Resource, _ any) error {
-	service, want := r.str("Service"), orgs.AccountID(r.str("Account"))
+	service, want := r.service(), orgs.AccountID(r.str("Account"))
 	d := delegates[service]
 	st, err := s.administrator(ctx, service)
 	switch {
@@ -234,7 +262,7 @@ func appointedByUs(ctx context.Context, s site, r Resource, now any) (any, bool,
 	if st.Admin != want && !gone {
 		return appointment{}, false, nil
 	}
-	yes, err := s.marked(ctx, r.str("Service"), want)
+	yes, err := s.marked(ctx, r.service(), want)
 	return appointment{noted: gone}, yes, err
 }
 
@@ -254,8 +282,15 @@ func saysDismissal(r Resource, was, now any) (why, not string) {
 // dismissAdministrator takes the appointment back in the Region, and when no Region
 // is left that knows of it, with Organizations too, where orgguard registered it.
 func dismissAdministrator(ctx context.Context, s site, r Resource, was any) error {
-	service, id := r.str("Service"), orgs.AccountID(r.str("Account"))
+	service, id := r.service(), orgs.AccountID(r.str("Account"))
 	d := delegates[service]
+	if d.follows != nil {
+		if yes, err := d.follows(ctx, s, id); err != nil {
+			return fmt.Errorf("ask who administers %s: %w", d.name, err)
+		} else if yes {
+			return s.unmark(ctx, service, id)
+		}
+	}
 	if d.dismiss != nil && !was.(appointment).noted {
 		if err := d.dismiss(ctx, s, id); err != nil {
 			return fmt.Errorf("take %s from account %s: %w", d.name, id, err)
@@ -277,7 +312,7 @@ func dismissAdministrator(ctx context.Context, s site, r Resource, was any) erro
 		}
 	}
 	if id != s.base.Org.ManagementAccount {
-		_, err = s.Organizations.DeregisterDelegatedAdministrator(ctx, &organizations.DeregisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(service)}, s.management().Organizations)
+		_, err = s.Organizations.DeregisterDelegatedAdministrator(ctx, &organizations.DeregisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(principalOf(service))}, s.management().Organizations)
 		if err != nil && orgs.Code(err) != "AccountNotRegisteredException" {
 			return fmt.Errorf("deregister account %s as the administrator of %s: %w", id, d.name, err)
 		}
@@ -286,12 +321,15 @@ func dismissAdministrator(ctx context.Context, s site, r Resource, was any) erro
 }
 
 func undoAdministrator(s scope, r Resource, _ any) string {
-	name, _, _ := strings.Cut(r.str("Service"), ".")
-	if r.str("Service") == trailPrincipal {
+	name, _, _ := strings.Cut(r.service(), ".")
+	if r.service() == trailPrincipal {
 		return "aws cloudtrail deregister-organization-delegated-admin --delegated-admin-account-id " + r.str("Account")
 	}
-	if delegates[r.str("Service")].appointed == nil {
-		return fmt.Sprintf("aws organizations deregister-delegated-administrator --account-id %s --service-principal %s", r.str("Account"), r.str("Service"))
+	if delegates[r.service()].appointed == nil {
+		return fmt.Sprintf("aws organizations deregister-delegated-administrator --account-id %s --service-principal %s", r.str("Account"), r.service())
+	}
+	if r.str("Feature") != "" {
+		return fmt.Sprintf("aws %s disable-organization-admin-account --region %s --admin-account-id %s --feature SecurityHub%s (unless Security Hub CSPM is administered by the same account: it ends with that)", name, s.region, r.str("Account"), r.str("Feature"))
 	}
 	return fmt.Sprintf("aws %s disable-organization-admin-account --region %s --admin-account-id %s (after its members were let go)", name, s.region, r.str("Account"))
 }
@@ -311,13 +349,13 @@ func (s site) register(ctx context.Context, service string, id orgs.AccountID) e
 	if err := makeLinkedRole(ctx, s.Pool, m, service); err != nil {
 		return err
 	}
-	if _, err := s.Organizations.EnableAWSServiceAccess(ctx, &organizations.EnableAWSServiceAccessInput{ServicePrincipal: aws.String(service)}, m.Organizations); err != nil {
+	if _, err := s.Organizations.EnableAWSServiceAccess(ctx, &organizations.EnableAWSServiceAccessInput{ServicePrincipal: aws.String(principalOf(service))}, m.Organizations); err != nil {
 		return fmt.Errorf("let %s act in the organization: %w", service, err)
 	}
 	if id == s.base.Org.ManagementAccount {
 		return nil // needs nobody's permission
 	}
-	_, err := s.Organizations.RegisterDelegatedAdministrator(ctx, &organizations.RegisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(service)}, m.Organizations)
+	_, err := s.Organizations.RegisterDelegatedAdministrator(ctx, &organizations.RegisterDelegatedAdministratorInput{AccountId: aws.String(string(id)), ServicePrincipal: aws.String(principalOf(service))}, m.Organizations)
 	if orgs.Code(err) == "AccountAlreadyRegisteredException" {
 		return nil
 	}

@@ -285,7 +285,12 @@ func revertSecurityHub(ctx context.Context, s site, r Resource, was any) error {
 }
 
 func securityHubAdmin(ctx context.Context, s site) (orgs.AccountID, error) {
-	out, err := s.SecurityHub.ListOrganizationAdminAccounts(ctx, &securityhub.ListOrganizationAdminAccountsInput{}, s.at.SecurityHub)
+	return hubAdmin(ctx, s, types.SecurityHubFeatureSecurityHub)
+}
+
+// hubAdmin is the administrator of Security Hub CSPM or of Security Hub V2.
+func hubAdmin(ctx context.Context, s site, feature types.SecurityHubFeature) (orgs.AccountID, error) {
+	out, err := s.SecurityHub.ListOrganizationAdminAccounts(ctx, &securityhub.ListOrganizationAdminAccountsInput{Feature: feature}, s.at.SecurityHub)
 	if err != nil || len(out.AdminAccounts) == 0 {
 		return "", err
 	}

@@ -241,7 +241,7 @@ func once(id string, mode spec.AlertMode) (whole bool, settings []string) {
 	if !ok {
 		return false, nil
 	}
-	if c.central && mode == spec.Central {
+	if c.whole || c.central && mode == spec.Central {
 		return true, nil
 	}
 	spread := slices.ContainsFunc(c.parts, func(p part) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/journal"
@@ -36,7 +37,8 @@ func (u *undoer) setting(ctx context.Context, r journal.Record) {
 		u.leave(r, "the journal's state cannot be read: "+err.Error(), true)
 		return
 	}
-	s := u.site(u.pool, orgs.AccountID(r.Change.Account), r.Change.Region)
+	_, region, _ := strings.Cut(r.Change.Targets[0], "/") // where it was looked at: a change may be about no Region
+	s := u.site(u.pool, orgs.AccountID(r.Change.Account), region)
 	now, err := k.observe(ctx, s, was.Resource)
 	if err != nil {
 		u.leave(r, orgs.Reason(err), true)

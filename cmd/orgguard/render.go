@@ -193,6 +193,9 @@ func placeholder(cfg *spec.Config) *orgs.Organization {
 			accounts = placeholderAccount(accounts, i, fmt.Sprintf("in overrides[%d]", i), at)
 		}
 	}
+	for _, ref := range baseline.AttachedTo(cfg) {
+		ous, _ = placeholderOU(ous, ref)
+	}
 	return orgs.New("o-exampleorgid", management, orgs.PartitionOf(region), ous, accounts)
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/urfave/cli/v2"
 
+	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/sim"
 	"github.com/orgguard/orgguard/reports"
@@ -110,7 +111,7 @@ func sandboxCreate(s streams) *cli.Command {
 			if err != nil {
 				return badInput(err)
 			}
-			w.SetTiming(sim.Timing{StackInstance: 60 * time.Millisecond, PolicyType: 200 * time.Millisecond})
+			w.SetTiming(sim.Timing{StackInstance: 60 * time.Millisecond, PolicyType: 200 * time.Millisecond, HubPolicy: 10 * time.Minute})
 			config := sandboxConfig(g.sandboxFile)
 			if err := writeFile(config, []byte(sampleConfig(spec))); err != nil {
 				return errors.Join(err, w.Close())
@@ -170,12 +171,12 @@ func sandboxShow(s streams) *cli.Command {
 var tamperings = []string{
 	"recorder-stopped", "rule-disabled", "scp-detached", "boundary-removed", "guardrails-deleted", "trail-stopped", "trail-changed", "trail-filter-deleted",
 	"guardduty-auto-enable-off", "guardduty-member-removed", "guardduty-member-suspended", "chat-changed", "analyzer-deleted",
-	"securityhub-auto-enable-off", "securityhub-member-removed", "securityhub-standard-off",
+	"securityhub-auto-enable-off", "securityhub-member-removed", "securityhub-standard-off", "securityhub-policy-detached",
 	"live-rule-disabled", "live-target-removed", "alert-bus-closed", "alert-topic-closed",
 }
 
 // inNoAccount are the tamperings with what is the organization's.
-var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off", "analyzer-deleted", "securityhub-auto-enable-off"}
+var inNoAccount = []string{"scp-detached", "trail-stopped", "trail-changed", "trail-filter-deleted", "guardduty-auto-enable-off", "analyzer-deleted", "securityhub-auto-enable-off", "securityhub-policy-detached"}
 
 // ofOneRegion are those of them that are done in a Region.
 var ofOneRegion = []string{"guardduty-auto-enable-off", "analyzer-deleted", "securityhub-auto-enable-off"}
@@ -191,14 +192,14 @@ func sandboxTamper(s streams) *cli.Command {
 			&cli.StringFlag{Name: "what", Usage: "`" + strings.Join(tamperings, "|") + "`", Required: true},
 			&cli.StringFlag{Name: "account", Usage: "in this account, by number or `NAME`"},
 			&cli.StringFlag{Name: "region", Usage: "in this `REGION`"},
-			&cli.StringFlag{Name: "ou", Usage: "from this OU, by id, name or `PATH` (scp-detached)"},
+			&cli.StringFlag{Name: "ou", Usage: "from this root or OU, by id, name or `PATH` (scp-detached, securityhub-policy-detached)"},
 		},
 		Action: func(c *cli.Context) error {
 			what := c.String("what")
 			switch {
 			case !slices.Contains(tamperings, what):
 				return usage("unknown --what %q; there are %s", what, strings.Join(tamperings, ", "))
-			case what == "scp-detached" && c.String("ou") == "":
+			case strings.HasSuffix(what, "-detached") && c.String("ou") == "":
 				return usage("--what %s needs --ou", what)
 			case slices.Contains(inNoRegion, what) && c.String("account") == "":
 				return usage("--what %s needs --account", what)
@@ -208,8 +209,11 @@ func sandboxTamper(s streams) *cli.Command {
 				return usage("--what %s needs --account and --region", what)
 			}
 			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
-				if what == "scp-detached" {
-					return detachSCP(ctx, s, w, org, c.String("ou"))
+				switch what {
+				case "scp-detached":
+					return detachPolicy(ctx, s, w, org, c.String("ou"), types.PolicyTypeServiceControlPolicy, protect.PolicyName)
+				case "securityhub-policy-detached":
+					return detachPolicy(ctx, s, w, org, c.String("ou"), types.PolicyTypeSecurityhubPolicy, baseline.HubPolicyName)
 				}
 				if strings.HasPrefix(what, "trail-") {
 					return tamperTrail(ctx, s, w, what)
@@ -288,24 +292,24 @@ func told(s streams, err error, format string, args ...any) error {
 	return err
 }
 
-// detachSCP takes orgguard's policy off an OU, in the management account.
-func detachSCP(ctx context.Context, s streams, w *sim.World, org *orgs.Organization, ref string) error {
+// detachPolicy takes orgguard's policy of a type off an OU, in the management account.
+func detachPolicy(ctx context.Context, s streams, w *sim.World, org *orgs.Organization, ref string, kind types.PolicyType, name string) error {
 	ou, err := org.FindOU(ref)
 	if err != nil {
 		return badInput(err)
 	}
 	client := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
-	out, err := client.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: aws.String(string(ou.ID)), Filter: types.PolicyTypeServiceControlPolicy})
+	out, err := client.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: aws.String(string(ou.ID)), Filter: kind})
 	if err != nil {
 		return err
 	}
 	for _, p := range out.Policies {
-		if aws.ToString(p.Name) == protect.PolicyName {
+		if aws.ToString(p.Name) == name {
 			_, err := client.DetachPolicy(ctx, &organizations.DetachPolicyInput{PolicyId: p.Id, TargetId: aws.String(string(ou.ID))})
-			return told(s, err, "detached %s from OU %s", protect.PolicyName, org.PathName(ou.ID))
+			return told(s, err, "detached %s from OU %s", name, org.PathName(ou.ID))
 		}
 	}
-	return usage("policy %s is not attached to OU %s", protect.PolicyName, ref)
+	return usage("policy %s is not attached to OU %s", name, ref)
 }
 
 // tamperTrail does something to the organization's trail, in the management account.

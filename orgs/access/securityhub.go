@@ -15,9 +15,11 @@ type SecurityHub struct {
 	CreateMembers                     hubCall[securityhub.CreateMembersInput, securityhub.CreateMembersOutput]
 	DeleteFindingAggregator           hubCall[securityhub.DeleteFindingAggregatorInput, securityhub.DeleteFindingAggregatorOutput]
 	DescribeOrganizationConfiguration hubCall[securityhub.DescribeOrganizationConfigurationInput, securityhub.DescribeOrganizationConfigurationOutput]
+	DescribeSecurityHubV2             hubCall[securityhub.DescribeSecurityHubV2Input, securityhub.DescribeSecurityHubV2Output]
 	DisableOrganizationAdminAccount   hubCall[securityhub.DisableOrganizationAdminAccountInput, securityhub.DisableOrganizationAdminAccountOutput]
 	EnableOrganizationAdminAccount    hubCall[securityhub.EnableOrganizationAdminAccountInput, securityhub.EnableOrganizationAdminAccountOutput]
 	EnableSecurityHub                 hubCall[securityhub.EnableSecurityHubInput, securityhub.EnableSecurityHubOutput]
+	EnableSecurityHubV2               hubCall[securityhub.EnableSecurityHubV2Input, securityhub.EnableSecurityHubV2Output]
 	GetEnabledStandards               hubCall[securityhub.GetEnabledStandardsInput, securityhub.GetEnabledStandardsOutput]
 	GetFindingAggregator              hubCall[securityhub.GetFindingAggregatorInput, securityhub.GetFindingAggregatorOutput]
 	ListFindingAggregators            hubCall[securityhub.ListFindingAggregatorsInput, securityhub.ListFindingAggregatorsOutput]
@@ -38,9 +40,11 @@ func newSecurityHub(cfg aws.Config) SecurityHub {
 		CreateMembers:                     c.CreateMembers,
 		DeleteFindingAggregator:           c.DeleteFindingAggregator,
 		DescribeOrganizationConfiguration: c.DescribeOrganizationConfiguration,
+		DescribeSecurityHubV2:             c.DescribeSecurityHubV2,
 		DisableOrganizationAdminAccount:   c.DisableOrganizationAdminAccount,
 		EnableOrganizationAdminAccount:    c.EnableOrganizationAdminAccount,
 		EnableSecurityHub:                 c.EnableSecurityHub,
+		EnableSecurityHubV2:               c.EnableSecurityHubV2,
 		GetEnabledStandards:               c.GetEnabledStandards,
 		GetFindingAggregator:              c.GetFindingAggregator,
 		ListFindingAggregators:            c.ListFindingAggregators,

@@ -54,7 +54,8 @@ var organizationsOps = map[string]operation{
 	"DescribePolicy": on(orgOp(reader, read, describePolicy), func(c *call, in *organizations.DescribePolicyInput) string {
 		return policyResource(c, in.PolicyId)
 	}),
-	"ListPoliciesForTarget": orgOp(reader, read, listPoliciesForTarget),
+	"DescribeEffectivePolicy": orgOp(anyMember, read, describeEffectivePolicy),
+	"ListPoliciesForTarget":   orgOp(reader, read, listPoliciesForTarget),
 	"ListTargetsForPolicy": on(orgOp(reader, read, listTargetsForPolicy), func(c *call, in *organizations.ListTargetsForPolicyInput) string {
 		return policyResource(c, in.PolicyId)
 	}),

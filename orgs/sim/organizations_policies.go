@@ -155,8 +155,8 @@ func listTargetsForPolicy(c *call, in *organizations.ListTargetsForPolicyInput) 
 	return out, nil
 }
 
-// checkContent checks a policy's text. SCPs and RCPs have a grammar of
-// their own; of the other types, which this world only keeps, it is enough
+// checkContent checks a policy's text. SCPs, RCPs and Security Hub policies have a
+// grammar of their own; of the other types, which this world only keeps, it is enough
 // that they are JSON objects.
 func checkContent(t types.PolicyType, name, content string) error {
 	limit := maxOtherCharacters
@@ -177,7 +177,7 @@ func checkContent(t types.PolicyType, name, content string) error {
 		}
 		return nil
 	}
-	if !isJSONObject(content) {
+	if !isJSONObject(content) || t == types.PolicyTypeSecurityhubPolicy && !isHubPolicy(content) {
 		return malformed
 	}
 	return nil
@@ -278,6 +278,7 @@ func updatePolicy(c *call, in *organizations.UpdatePolicyInput) (*organizations.
 	if o.policyNamed(p.Type, next.Name, p.ID) {
 		return nil, duplicatePolicy()
 	}
+	c.settleHubs(p.Type)
 	*p = next
 	s := c.w.apiPolicy(p.ID)
 	return &organizations.UpdatePolicyOutput{Policy: &types.Policy{PolicySummary: &s, Content: aws.String(p.Content)}}, nil
@@ -325,6 +326,7 @@ func attachPolicy(c *call, in *organizations.AttachPolicyInput) (*organizations.
 	if len(o.attachedOf(target, p.Type)) >= limit {
 		return nil, constraint(types.ConstraintViolationExceptionReasonMaxPolicyTypeAttachmentLimitExceeded, "You have exceeded the number of policies (%d) of type %s that can be attached to the target.", limit, p.Type)
 	}
+	c.settleHubs(p.Type)
 	o.attach(p.ID, target)
 	return &organizations.AttachPolicyOutput{}, nil
 }
@@ -348,6 +350,7 @@ func detachPolicy(c *call, in *organizations.DetachPolicyInput) (*organizations.
 	case p.Type == types.PolicyTypeServiceControlPolicy && len(o.attachedOf(target, p.Type)) == 1:
 		return nil, constraint(types.ConstraintViolationExceptionReasonMinPolicyTypeAttachmentLimitExceeded, "You can't remove the last policy attached to the specified target. You must have at least one attached at all times.")
 	}
+	c.settleHubs(p.Type)
 	o.detach(p.ID, target)
 	return &organizations.DetachPolicyOutput{}, nil
 }

@@ -146,6 +146,9 @@ func deregisterDelegatedAdministrator(c *call, in *organizations.DeregisterDeleg
 	if delete(o.Delegated[id], service); len(o.Delegated[id]) == 0 {
 		delete(o.Delegated, id)
 	}
+	if service == securityHubPrincipal {
+		c.w.forgetHubAdmin(id)
+	}
 	return &organizations.DeregisterDelegatedAdministratorOutput{}, nil
 }
 

@@ -36,6 +36,8 @@ type orgState struct {
 	// Admins holds the administrators of services that have one in each Region,
 	// by service principal and Region.
 	Admins map[string]map[string]string `json:"admins,omitempty"`
+	// HubPolicySince is when a Security Hub policy was changed last.
+	HubPolicySince time.Time `json:"hub_policy_since,omitzero"`
 	// LandingZone is AWS Control Tower's, if there is one.
 	LandingZone *landingZone                 `json:"landing_zone,omitempty"`
 	Tags        map[string]map[string]string `json:"tags"` // by id of a root, OU, account or policy

@@ -16,6 +16,8 @@ const securityHubPrincipal = "securityhub.amazonaws.com"
 // securityHubState is Security Hub in one account × Region.
 type securityHubState struct {
 	Hub *hub `json:"hub,omitempty"` // nil while Security Hub is off
+	// V2 is the newer Security Hub; nil while that is off.
+	V2 *hubV2 `json:"v2,omitempty"`
 	// Org is what a delegated administrator set here.
 	Org *hubOrg `json:"org,omitempty"`
 	// Aggregator gathers findings of other Regions here.
@@ -70,6 +72,10 @@ var securityhubOps = map[string]operation{
 	"DeleteFindingAggregator":           op(write, deleteFindingAggregator),
 	"GetFindingAggregator":              op(read, getFindingAggregator),
 	"ListFindingAggregators":            op(read, listFindingAggregators),
+	// The newer Security Hub.
+	"EnableSecurityHubV2":   op(write, enableHubV2),
+	"DisableSecurityHubV2":  op(write, disableHubV2),
+	"DescribeSecurityHubV2": op(read, describeHubV2),
 	// Findings that are imported into an account's default product.
 	"BatchImportFindings": on(op(write, batchImportFindings), func(c *call, _ *securityhub.BatchImportFindingsInput) string { return hubProduct(c) }),
 	"GetFindings":         op(read, getHubFindings),
@@ -98,6 +104,12 @@ func (c *call) hub() (*securityHubState, error) {
 // the API reference does not say that it is switched on.
 func enableHubAdmin(c *call, in *securityhub.EnableOrganizationAdminAccountInput) (*securityhub.EnableOrganizationAdminAccountOutput, error) {
 	account := aws.ToString(in.AdminAccountId)
+	if in.Feature == types.SecurityHubFeatureSecurityHubV2 {
+		if err := enableHubV2Admin(c, account); err != nil {
+			return nil, err
+		}
+		return &securityhub.EnableOrganizationAdminAccountOutput{AdminAccountId: in.AdminAccountId, Feature: in.Feature}, nil
+	}
 	if err := c.appoint(securityHubPrincipal, account, badHub); err != nil {
 		return nil, err
 	}
@@ -112,6 +124,12 @@ func enableHubAdmin(c *call, in *securityhub.EnableOrganizationAdminAccountInput
 // https://docs.aws.amazon.com/securityhub/latest/userguide/remove-admin-overview.html
 func disableHubAdmin(c *call, in *securityhub.DisableOrganizationAdminAccountInput) (*securityhub.DisableOrganizationAdminAccountOutput, error) {
 	account := aws.ToString(in.AdminAccountId)
+	if in.Feature == types.SecurityHubFeatureSecurityHubV2 {
+		if err := disableHubV2Admin(c, account); err != nil {
+			return nil, err
+		}
+		return &securityhub.DisableOrganizationAdminAccountOutput{}, nil
+	}
 	h := c.w.securityHub(account, c.region)
 	switch {
 	case c.caller.Account != c.w.state.Org.ManagementAccount:
@@ -121,16 +139,24 @@ func disableHubAdmin(c *call, in *securityhub.DisableOrganizationAdminAccountInp
 	case h.Org != nil && h.Org.Central:
 		return nil, noHubAccess("The delegated administrator cannot be removed while central configuration is used.")
 	}
-	if h.Org != nil {
+	c.w.endHubAdmin(account, c.region)
+	if c.w.cspmAdmin() == "" {
+		c.w.forgetHubAdmin(account) // of the newer Security Hub, too
+	}
+	return &securityhub.DisableOrganizationAdminAccountOutput{}, nil
+}
+
+// endHubAdmin lets the members of a Region's administrator go.
+func (w *World) endHubAdmin(account, region string) {
+	if h := w.securityHub(account, region); h.Org != nil {
 		for member := range h.Org.Members {
-			if own := c.w.securityHub(member, c.region).Hub; own != nil {
+			if own := w.securityHub(member, region).Hub; own != nil {
 				own.Administrator = ""
 			}
 		}
+		h.Org = nil
 	}
-	c.w.setAdmin(securityHubPrincipal, c.region, "")
-	h.Org = nil
-	return &securityhub.DisableOrganizationAdminAccountOutput{}, nil
+	w.setAdmin(securityHubPrincipal, region, "")
 }
 
 func listHubAdmins(c *call, in *securityhub.ListOrganizationAdminAccountsInput) (*securityhub.ListOrganizationAdminAccountsOutput, error) {
@@ -138,7 +164,11 @@ func listHubAdmins(c *call, in *securityhub.ListOrganizationAdminAccountsInput) 
 		return nil, noHubAccess("The caller is not the organization's management account.")
 	}
 	out := &securityhub.ListOrganizationAdminAccountsOutput{AdminAccounts: []types.AdminAccount{}, Feature: in.Feature}
-	if id := c.w.admin(securityHubPrincipal, c.region); id != "" {
+	id := c.w.admin(securityHubPrincipal, c.region)
+	if in.Feature == types.SecurityHubFeatureSecurityHubV2 {
+		id = c.w.hubV2Admin()
+	}
+	if id != "" {
 		out.AdminAccounts = append(out.AdminAccounts, types.AdminAccount{AccountId: aws.String(id), Status: types.AdminStatusEnabled})
 	}
 	return out, nil

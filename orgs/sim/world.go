@@ -52,6 +52,8 @@ type Timing struct {
 	Queue time.Duration
 	// PolicyType is how long enabling a policy type stays pending.
 	PolicyType time.Duration
+	// HubPolicy is how long Security Hub policies take to reach the accounts.
+	HubPolicy time.Duration
 	// Recorder is how long a configuration recorder stays Pending after it
 	// was started.
 	Recorder time.Duration
