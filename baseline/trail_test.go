@@ -371,7 +371,7 @@ func TestTheTrailCannotBeOverridden(t *testing.T) {
 	for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {
 		for _, c := range controls {
 			whole, _ := once(c.ID, mode)
-			want := slices.Contains([]string{"cloudtrail", "unauthorized-alert", "guardduty", "access-analyzer", "chat-alert"}, c.ID) || c.ID == "alert-topic" && mode == spec.Central
+			want := slices.Contains([]string{"cloudtrail", "unauthorized-alert", "guardduty", "access-analyzer", "securityhub-policy", "chat-alert"}, c.ID) || c.ID == "alert-topic" && mode == spec.Central
 			if whole != want {
 				t.Errorf("%s, %s alerts: one for the organization: %v, want %v", c.ID, mode, whole, want)
 			}
