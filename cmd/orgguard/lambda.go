@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,13 +162,8 @@ func jobOfEvent(event []byte) (job, error) {
 			RequestParameters struct {
 				AccountID string `json:"accountId"`
 			} `json:"requestParameters"`
-			ServiceEventDetails struct {
-				CreateAccountStatus struct {
-					State     string `json:"state"`
-					AccountID string `json:"accountId"`
-				} `json:"createAccountStatus"`
-			} `json:"serviceEventDetails"`
-			UserIdentity struct {
+			ServiceEventDetails json.RawMessage `json:"serviceEventDetails"`
+			UserIdentity        struct {
 				AccountID string `json:"accountId"`
 			} `json:"userIdentity"`
 			EventName string `json:"eventName"`
@@ -180,10 +176,18 @@ func jobOfEvent(event []byte) (job, error) {
 	if e.Source == "aws.organizations" {
 		switch d := e.Detail; d.EventName {
 		case "CreateAccountResult":
-			account = d.ServiceEventDetails.CreateAccountStatus.AccountID
-			if d.ServiceEventDetails.CreateAccountStatus.State != "SUCCEEDED" {
-				return job{}, badEvent("no account was created: %s", d.ServiceEventDetails.CreateAccountStatus.State)
+			var of struct {
+				CreateAccountStatus struct {
+					State     string `json:"state"`
+					AccountID string `json:"accountId"`
+				} `json:"createAccountStatus"`
 			}
+			if err := json.Unmarshal(d.ServiceEventDetails, &of); err != nil || of.CreateAccountStatus.State != "SUCCEEDED" {
+				return job{}, badEvent("no account was created: %s", of.CreateAccountStatus.State)
+			}
+			account = of.CreateAccountStatus.AccountID
+		case "AccountJoinedOrganization":
+			account = otherAccount(d.ServiceEventDetails, e.Account)
 		case "AcceptHandshake": // by the account that was invited
 			account = d.UserIdentity.AccountID
 		default:
@@ -196,6 +200,28 @@ func jobOfEvent(event []byte) (job, error) {
 	return job{Orgguard: jobAudit, Accounts: []string{account}, After: afterOf(e.Time)}, nil
 }
 
+// otherAccount is the one account beside the management account that the details of an
+// event name. AWS says that they tell how and when an account joined, and publishes no
+// example that says where the account stands.
+// https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateAccount.html
+func otherAccount(details []byte, management string) string {
+	var found []string
+	dec := json.NewDecoder(bytes.NewReader(details))
+	for {
+		t, err := dec.Token()
+		if err != nil {
+			break
+		}
+		if text, ok := t.(string); ok && accountPattern.MatchString(text) && text != management && !slices.Contains(found, text) {
+			found = append(found, text)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
 // function is orgguard as a function of AWS Lambda.
 type function struct {
 	globals globals
@@ -205,6 +231,8 @@ type function struct {
 	// margin is how long before its time is up an audit stops, so that what it knows
 	// is kept.
 	margin time.Duration
+	// settle is how long after an event its audit begins at the earliest.
+	settle time.Duration
 	// log is the function's log, where CloudWatch finds its metric.
 	log io.Writer
 	// name is the function's, in that metric.
@@ -216,7 +244,7 @@ const stateVariable = "ORGGUARD_STATE"
 
 // newFunction reads the function's settings from its environment.
 func newFunction(g globals, getenv func(string) string, st streams) (*function, error) {
-	f := &function{globals: g, streams: st, state: strings.TrimSuffix(getenv(stateVariable), "/"), margin: 20 * time.Second, log: st.out, name: getenv("AWS_LAMBDA_FUNCTION_NAME")}
+	f := &function{globals: g, streams: st, state: strings.TrimSuffix(getenv(stateVariable), "/"), margin: 20 * time.Second, settle: settleTime, log: st.out, name: getenv("AWS_LAMBDA_FUNCTION_NAME")}
 	place, err := bucket.ParseURL(f.state)
 	if err != nil {
 		return nil, &BadConfiguration{fmt.Sprintf("%s: %v", stateVariable, err)}

@@ -19,8 +19,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"go.yaml.in/yaml/v3"
 
+	"github.com/orgguard/orgguard/baseline/schedule"
+	"github.com/orgguard/orgguard/orgs/eventpattern"
 	"github.com/orgguard/orgguard/orgs/sim"
 )
 
@@ -224,13 +230,17 @@ func TestReadJob(t *testing.T) {
 		return `{"version":"0","source":"` + source + `","account":"100000000001","region":"us-east-1","detail":{"eventName":"` + name + `"` + rest + `}}`
 	}
 	for text, want := range map[string]string{
-		event("aws.organizations", "MoveAccount", `,"requestParameters":{"accountId":"300000000001","destinationParentId":"ou-1"}`):                          "300000000001",
-		event("aws.organizations", "CreateAccountResult", `,"serviceEventDetails":{"createAccountStatus":{"state":"SUCCEEDED","accountId":"300000000002"}}`): "300000000002",
-		event("aws.organizations", "AcceptHandshake", `,"userIdentity":{"accountId":"300000000003"}`):                                                        "300000000003",
-		event("aws.config", "StopConfigurationRecorder", ``):                                                                                                 "100000000001",
-		event("aws.organizations", "CreateAccountResult", `,"serviceEventDetails":{"createAccountStatus":{"state":"FAILED"}}`):                               "",
-		event("aws.organizations", "CreateOrganizationalUnit", ``):                                                                                           "",
-		`{"source":"aws.s3","account":"../../x"}`:                                                                                                            "",
+		event("aws.organizations", "MoveAccount", `,"requestParameters":{"accountId":"300000000001","destinationParentId":"ou-1"}`):                                                                                           "300000000001",
+		event("aws.organizations", "CreateAccountResult", `,"serviceEventDetails":{"createAccountStatus":{"state":"SUCCEEDED","accountId":"300000000002"}}`):                                                                  "300000000002",
+		event("aws.organizations", "AcceptHandshake", `,"userIdentity":{"accountId":"300000000003"}`):                                                                                                                         "300000000003",
+		event("aws.organizations", "AccountJoinedOrganization", `,"serviceEventDetails":{"managementAccountId":"100000000001","account":{"id":"300000000004"},"joinedMethod":"Invited","joinedTime":"2027-03-31T06:00:00Z"}`): "300000000004",
+		event("aws.organizations", "AccountJoinedOrganization", `,"serviceEventDetails":{"accountId":"300000000005"}`):                                                                                                        "300000000005",
+		event("aws.organizations", "AccountJoinedOrganization", `,"serviceEventDetails":{"a":"300000000005","b":"300000000006"}`):                                                                                             "",
+		event("aws.organizations", "AccountJoinedOrganization", ``):                                                                                                                                                           "",
+		event("aws.config", "StopConfigurationRecorder", ``):                                                                                                                                                                  "100000000001",
+		event("aws.organizations", "CreateAccountResult", `,"serviceEventDetails":{"createAccountStatus":{"state":"FAILED"}}`):                                                                                                "",
+		event("aws.organizations", "CreateOrganizationalUnit", ``):                                                                                                                                                            "",
+		`{"source":"aws.s3","account":"../../x"}`:                                                                                                                                                                             "",
 		`{}`:      "",
 		`null`:    "",
 		`"audit"`: "",
@@ -298,5 +308,120 @@ func timeIsUp(t *testing.T) {
 	defer h.Close() //nolint:errcheck // only read
 	if runs, err := h.Runs(t.Context()); err != nil || len(runs) != 1 || !runs[0].Interrupted {
 		t.Errorf("%+v %v", runs, err)
+	}
+}
+
+// What AWS Organizations tells of an account that is created, is invited or moves passes
+// one of the rules, and the function reads the account from it.
+func TestEventsAboutAccountsBeginAudits(t *testing.T) {
+	scenario, err := sim.Scenario("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := sim.New(scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := schedule.Render("lambda", schedule.Job{
+		Name: "orgguard-audit", Every: schedule.Intervals[0], Config: "orgguard.yaml", Partition: "aws", Region: "us-east-1", AuditRole: "A", Host: "gitlab.com", Version: "v1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stack struct {
+		Resources map[string]struct {
+			Properties map[string]any `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(files[1].Text, &stack); err != nil {
+		t.Fatal(err)
+	}
+	patterns := map[string]*eventpattern.Pattern{}
+	for id, r := range stack.Resources {
+		if r.Properties["EventPattern"] == nil {
+			continue
+		}
+		text, err := json.Marshal(r.Properties["EventPattern"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if patterns[id], err = eventpattern.Parse(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := w.ManagementConfig("us-east-1")
+	client, trail := organizations.NewFromConfig(cfg), cloudtrail.NewFromConfig(cfg)
+	seen := map[string]bool{}
+	// told are the accounts of which audits begin, by rule, since the last time.
+	told := func() map[string]string {
+		out := map[string]string{}
+		pages := cloudtrail.NewLookupEventsPaginator(trail, &cloudtrail.LookupEventsInput{})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Events {
+				if seen[*e.EventId] {
+					continue
+				}
+				seen[*e.EventId] = true
+				event := `{"source":"aws.organizations","detail-type":"AWS API Call via CloudTrail","account":"100000000001","time":"2027-03-31T06:00:00Z","detail":` + *e.CloudTrailEvent + `}`
+				if strings.Contains(*e.CloudTrailEvent, `"AwsServiceEvent"`) {
+					event = strings.Replace(event, "AWS API Call", "AWS Service Event", 1)
+				}
+				for id, p := range patterns {
+					if p.Match([]byte(event)) {
+						j, err := readJob([]byte(event))
+						if err != nil || len(j.Accounts) != 1 || j.After != "2027-03-31T06:00:00Z" {
+							t.Errorf("%s: %+v %v", event, j, err)
+							continue
+						}
+						out[id] = j.Accounts[0]
+					}
+				}
+			}
+		}
+		return out
+	}
+	told()
+	made, err := client.CreateAccount(t.Context(), &organizations.CreateAccountInput{AccountName: aws.String("new"), Email: aws.String("new@example.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := client.DescribeCreateAccountStatus(t.Context(), &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: made.CreateAccountStatus.Id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created := *status.CreateAccountStatus.AccountId
+	if got := told(); !maps.Equal(got, map[string]string{"Created": created, "Joined": created}) {
+		t.Errorf("created: %v, want %s", got, created)
+	}
+	invited, err := w.Invite("old", "old@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := told(); !maps.Equal(got, map[string]string{"Joined": invited}) {
+		t.Errorf("invited: %v, want %s", got, invited)
+	}
+	if _, err := client.CreateAccount(t.Context(), &organizations.CreateAccountInput{AccountName: aws.String("twice"), Email: aws.String("new@example.com")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(); len(got) > 0 {
+		t.Errorf("an account that could not be created: %v", got)
+	}
+	root, err := client.ListRoots(t.Context(), &organizations.ListRootsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	units, err := client.ListOrganizationalUnitsForParent(t.Context(), &organizations.ListOrganizationalUnitsForParentInput{ParentId: root.Roots[0].Id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.MoveAccount(t.Context(), &organizations.MoveAccountInput{AccountId: &created, SourceParentId: root.Roots[0].Id, DestinationParentId: units.OrganizationalUnits[0].Id}); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(); !maps.Equal(got, map[string]string{"Moved": created}) {
+		t.Errorf("moved: %v, want %s", got, created)
 	}
 }

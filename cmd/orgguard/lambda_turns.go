@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/reports/history"
 )
 
@@ -48,10 +49,10 @@ type turn struct {
 
 const (
 	turnsObject = "turns.json"
-	// turnSlack is how long before an audit begins something must have happened for the
-	// audit to see it: the times of CloudTrail have no fractions of a second, and what
-	// AWS answers lags behind.
-	turnSlack = 5 * time.Second
+	// settleTime is how long after something happened an audit may begin and see it: the
+	// times of CloudTrail have no fractions of a second, and what AWS answers lags behind.
+	// It also makes one audit of what happens at once.
+	settleTime = 5 * time.Second
 	// turnMemory is how long it is kept when accounts were audited: events are not late
 	// by more, and Lambda gives up on those that are.
 	turnMemory = 2 * time.Hour
@@ -71,9 +72,9 @@ func readTurns(b []byte) (t turns, err error) {
 	return t, nil
 }
 
-// told takes down accounts in which something happened at a time, but for those that
-// were audited, or are being audited, by an audit that began after it.
-func (t *turns) told(accounts []string, at, now time.Time) {
+// told takes down accounts in which something happened, but for those that were audited,
+// or are being audited, by an audit that began when it could be seen.
+func (t *turns) told(accounts []string, seen, now time.Time) {
 	began := t.Audited
 	if r := t.Running; r != nil && now.Before(r.Until) {
 		began = maps.Clone(began)
@@ -82,7 +83,7 @@ func (t *turns) told(accounts []string, at, now time.Time) {
 		}
 	}
 	for _, a := range accounts {
-		if !began[a].After(at.Add(turnSlack)) {
+		if began[a].Before(seen) {
 			t.wait(a)
 		}
 	}
@@ -161,7 +162,10 @@ func (f *function) inTurn(ctx context.Context, j job, audit func(context.Context
 		owner = lc.AwsRequestID // the same when Lambda tries an event again
 	}
 	after, _ := time.Parse(time.RFC3339, j.After) // checked
-	told := j.Accounts
+	seen, told := after.Add(f.settle), j.Accounts
+	if err := orgs.Pause(ctx, min(f.settle, max(0, time.Until(seen)))); err != nil {
+		return done{}, failed(err)
+	}
 	for round := 0; ; round++ {
 		var mine []string
 		err := k.change(ctx, func(t *turns, now time.Time) {
@@ -169,7 +173,7 @@ func (f *function) inTurn(ctx context.Context, j job, audit func(context.Context
 			if deadline, ok := ctx.Deadline(); ok {
 				until = deadline.Add(2 * f.margin)
 			}
-			t.told(told, after, now)
+			t.told(told, seen, now)
 			mine = t.take(owner, now, until)
 		})
 		told = nil // it stands there now

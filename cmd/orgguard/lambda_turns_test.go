@@ -18,6 +18,9 @@ func TestTurns(t *testing.T) {
 	var now turns
 	fresh := func() { now = turns{Audited: map[string]time.Time{}} }
 	take := func(owner string, s int) string { return strings.Join(now.take(owner, at(s), at(s+900)), ",") }
+	told := func(accounts string, happened, s int) {
+		now.told(strings.Split(accounts, ","), at(happened).Add(settleTime), at(s))
+	}
 	want := func(what, got, want string) {
 		t.Helper()
 		if got != want {
@@ -26,24 +29,24 @@ func TestTurns(t *testing.T) {
 	}
 
 	fresh()
-	now.told([]string{"b"}, at(0), at(10))
+	told("b", 0, 10)
 	want("the first one told", take("1", 10), "b")
-	now.told([]string{"b"}, at(1), at(11))
+	told("b", 1, 11)
 	want("told what the one at work sees", take("2", 11), "")
-	now.told([]string{"b", "a"}, at(9), at(12))
+	told("b,a", 9, 12)
 	want("told what the one at work may have missed", take("3", 12), "")
 	now.done("1", []string{"b"}, nil)
 	want("the one at work, when it is done", take("1", 40), "a,b")
 	now.done("1", []string{"a", "b"}, nil)
-	now.told([]string{"a"}, at(34), at(41))
+	told("a", 34, 41)
 	want("late for what was audited", take("4", 41), "")
-	now.told([]string{"a"}, at(36), at(42))
+	told("a", 36, 42)
 	want("what happened while it was audited", take("4", 42), "a")
 
 	fresh()
-	now.told([]string{"a", "b"}, at(0), at(1))
+	told("a,b", 0, 1)
 	want("one that dies", take("1", 1), "a,b")
-	now.told([]string{"c"}, at(10), at(10))
+	told("c", 10, 10)
 	want("another one, while it may be at work", take("2", 10), "")
 	want("the same one, tried again", take("1", 60), "a,b,c")
 	want("another one, after its time", take("3", 961), "a,b,c")
@@ -56,7 +59,7 @@ func TestTurns(t *testing.T) {
 
 	fresh()
 	for i := range 250 {
-		now.told([]string{fmt.Sprintf("%012d", i)}, at(0), at(1))
+		told(fmt.Sprintf("%012d", i), 0, 1)
 	}
 	var sizes []int
 	for s := 1; ; s++ {
@@ -93,7 +96,7 @@ func TestABurstOfEventsIsFewAudits(t *testing.T) {
 				return done{}, &BadConfiguration{"no account 999999999999"}
 			}
 			for ; inner < 50; inner++ { // while it works, more happens
-				d, err := event(names[inner%2], time.Now())
+				d, err := event(names[inner%2], time.Now().Add(time.Minute))
 				if err != nil || d.Skipped == "" {
 					t.Errorf("an event while an audit is at work: %+v %v", d, err)
 				}

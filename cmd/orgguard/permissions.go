@@ -390,12 +390,14 @@ var scopes = map[string][]string{
 	"bus":            {"events:*:*:event-bus/default"},
 	"events":         {"events:*:*:event-bus/orgguard-*", "events:*:*:rule/orgguard-*", "events:*:*:rule/*/orgguard-*"},
 	"iam":            {"iam::*:role/orgguard-*"},
-	"lambda":         {"lambda:*:*:function:orgguard-*"},
-	"scheduler":      {"scheduler:*:*:schedule/default/orgguard-*"},
-	"s3":             {"s3:::orgguard-*"},
-	"sns":            {"sns:*:*:orgguard-*"},
-	"sqs":            {"sqs:*:*:orgguard-*"},
-	"states":         {"states:*:*:stateMachine:orgguard-*"}, // starting an execution is a matter of its machine
+	// A recorder that has AWS Config's own role keeps it.
+	"passed":    {"iam::*:role/orgguard-*", "iam::*:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"},
+	"lambda":    {"lambda:*:*:function:orgguard-*"},
+	"scheduler": {"scheduler:*:*:schedule/default/orgguard-*"},
+	"s3":        {"s3:::orgguard-*"},
+	"sns":       {"sns:*:*:orgguard-*"},
+	"sqs":       {"sqs:*:*:orgguard-*"},
+	"states":    {"states:*:*:stateMachine:orgguard-*"}, // starting an execution is a matter of its machine
 }
 
 // unscoped are actions that IAM evaluates without a resource.
@@ -411,6 +413,9 @@ func scopeOf(action string) string {
 	service, verb, _ := strings.Cut(action, ":")
 	if action == "s3:GetObject" || action == "s3:GetObjectVersion" {
 		return service // what is in a bucket is no setting of it
+	}
+	if action == "iam:PassRole" {
+		return "passed"
 	}
 	if action == "events:PutEvents" {
 		return "bus" // test events begin where AWS's own do

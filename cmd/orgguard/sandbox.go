@@ -442,6 +442,7 @@ func sandboxJoin(s streams) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "the account's `NAME`", Required: true},
 			&cli.StringFlag{Name: "ou", Usage: "move it to this OU, by id, name or `PATH`; without it stays below the root"},
+			&cli.BoolFlag{Name: "invited", Usage: "an account that had a life of its own, and accepts an invitation, instead of one that is created"},
 		},
 		Action: func(c *cli.Context) error {
 			return inOrganization(c, func(ctx context.Context, w *sim.World, org *orgs.Organization) error {
@@ -453,19 +454,33 @@ func sandboxJoin(s streams) *cli.Command {
 					}
 					to = found.ID
 				}
-				id, err := createAccount(ctx, organizations.NewFromConfig(w.ManagementConfig("us-east-1")), c.String("name"), org.Root, to)
+				id, err := joinAccount(ctx, w, c.String("name"), c.Bool("invited"), org.Root, to)
 				return told(s, err, "account %s (%s) joined", id, c.String("name"))
 			})
 		},
 	}
 }
 
-// createAccount creates an account and moves it to where it belongs.
-func createAccount(ctx context.Context, client *organizations.Client, name string, root, to orgs.NodeID) (string, error) {
+// joinAccount creates an account, or has one accept an invitation, and moves it to where it
+// belongs.
+func joinAccount(ctx context.Context, w *sim.World, name string, invited bool, root, to orgs.NodeID) (id string, err error) {
 	address := fmt.Sprintf("aws+%08x@example.com", fnv32(name)) // a name may hold what no address does
+	client := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
+	if invited {
+		id, err = w.Invite(name, address)
+	} else {
+		id, err = createAccount(ctx, client, name, address)
+	}
+	if err == nil && to != root {
+		_, err = client.MoveAccount(ctx, &organizations.MoveAccountInput{AccountId: &id, SourceParentId: aws.String(string(root)), DestinationParentId: aws.String(string(to))})
+	}
+	return id, badInput(err)
+}
+
+func createAccount(ctx context.Context, client *organizations.Client, name, address string) (string, error) {
 	made, err := client.CreateAccount(ctx, &organizations.CreateAccountInput{AccountName: &name, Email: &address})
 	if err != nil {
-		return "", badInput(err)
+		return "", err
 	}
 	// The simulated organization is done by the time somebody asks.
 	out, err := client.DescribeCreateAccountStatus(ctx, &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: made.CreateAccountStatus.Id})
@@ -476,12 +491,7 @@ func createAccount(ctx context.Context, client *organizations.Client, name strin
 	if status.State != types.CreateAccountStateSucceeded {
 		return "", usage("the account was not created: %s %s", status.State, status.FailureReason)
 	}
-	if to != root {
-		_, err = client.MoveAccount(ctx, &organizations.MoveAccountInput{
-			AccountId: status.AccountId, SourceParentId: aws.String(string(root)), DestinationParentId: aws.String(string(to)),
-		})
-	}
-	return aws.ToString(status.AccountId), err
+	return aws.ToString(status.AccountId), nil
 }
 
 func fnv32(s string) uint32 {

@@ -21,6 +21,7 @@ func (s *session) simulatedFunction(ctx context.Context, as sim.Principal, env m
 	if err != nil {
 		return nil, err
 	}
+	f.settle = 0 // what happened in the simulated organization is seen at once
 	d, err := f.handle(ctx, event)
 	if err != nil {
 		return nil, err

@@ -199,6 +199,35 @@ func (w *World) emit(trails []*trail, account, region, detailType, source string
 	})
 }
 
+// serviceEvent is an event that a service records of itself, which no call caused or
+// which tells what became of one: CloudTrail and EventBridge get it as one of the account
+// that it happened in.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/non-api-aws-service-events.html
+func (w *World) serviceEvent(account, region, service, name string, details map[string]any, now time.Time) {
+	source := service + ".amazonaws.com"
+	event := map[string]any{
+		"eventVersion":        "1.11",
+		"userIdentity":        map[string]any{"accountId": account, "invokedBy": source},
+		"eventTime":           now.UTC().Format(time.RFC3339),
+		"eventSource":         source,
+		"eventName":           name,
+		"awsRegion":           region,
+		"sourceIPAddress":     source,
+		"userAgent":           source,
+		"requestParameters":   nil,
+		"responseElements":    nil,
+		"eventID":             w.uuid(),
+		"readOnly":            false,
+		"eventType":           "AwsServiceEvent",
+		"managementEvent":     true,
+		"recipientAccountId":  account,
+		"serviceEventDetails": details,
+		"eventCategory":       "Management",
+	}
+	w.keep(account, region, event, now)
+	w.emit(w.loggingTrails(account, region), account, region, "AWS Service Event via CloudTrail", "aws."+service, event, now)
+}
+
 // Happen is an event of an AWS service that the world does not model, such as a
 // finding: it arrives at the default bus of the account and Region that it names.
 func (w *World) Happen(event map[string]any) {

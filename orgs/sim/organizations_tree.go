@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -157,9 +158,58 @@ func createAccount(c *call, in *organizations.CreateAccountInput) (*organization
 		o.Created = map[string]*accountCreation{}
 	}
 	o.Created[r.ID] = r
+	c.w.tellCreation(r, c.now)
+	if r.AccountID != "" {
+		c.w.tellJoined(r.AccountID, "Created", c.now)
+	}
 	return &organizations.CreateAccountOutput{CreateAccountStatus: &types.CreateAccountStatus{
 		Id: aws.String(r.ID), AccountName: aws.String(name), RequestedTimestamp: aws.Time(c.now), State: types.CreateAccountStateInProgress,
 	}}, nil
+}
+
+// tellCreation is the event that tells what became of CreateAccount.
+// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_cloudtrail-integration.html
+func (w *World) tellCreation(r *accountCreation, now time.Time) {
+	const layout = "Jan 2, 2006 3:04:05 PM" // as CloudTrail shows it
+	status := map[string]any{"id": r.ID, "state": string(types.CreateAccountStateSucceeded), "accountName": "****",
+		"requestedTimestamp": r.Requested.UTC().Format(layout), "completedTimestamp": now.UTC().Format(layout)}
+	if r.Failure != "" {
+		status["state"], status["failureReason"] = string(types.CreateAccountStateFailed), string(r.Failure)
+	} else {
+		status["accountId"] = r.AccountID
+	}
+	w.serviceEvent(w.state.Org.ManagementAccount, w.globalRegion(), "organizations", "CreateAccountResult", map[string]any{"createAccountStatus": status}, now)
+}
+
+// tellJoined is the event of an account that came into the organization. AWS documents the
+// fields joinedMethod and joinedTime; where the account stands is an assumption.
+// https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateAccount.html
+func (w *World) tellJoined(account, method string, now time.Time) {
+	w.serviceEvent(w.state.Org.ManagementAccount, w.globalRegion(), "organizations", "AccountJoinedOrganization",
+		map[string]any{"accountId": account, "joinedMethod": method, "joinedTime": now.UTC().Format(time.RFC3339)}, now)
+}
+
+// Invite lets an account that had a life of its own accept an invitation: it joins below
+// the root, and brings no role that lets the management account in. The handshakes
+// themselves are not modelled.
+// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_invites.html
+func (w *World) Invite(name, email string) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := checkName(name); err != nil {
+		return "", err
+	}
+	if w.emailTaken(email) {
+		return "", &types.DuplicateHandshakeException{Message: aws.String("An account with this address is in the organization.")}
+	}
+	o, now, id := &w.state.Org, w.now(), w.newAccountID()
+	w.addAccount(&orgAccount{ID: id, Name: name, Email: email, Parent: o.RootID, State: types.AccountStateActive, Method: types.AccountJoinedMethodInvited, Joined: now}, "", now)
+	w.orgChanged()
+	w.dirty()
+	c := &call{ctx: context.Background(), w: w, service: "Organizations", caller: servicePrincipal("organizations.amazonaws.com", o.ManagementAccount), region: w.globalRegion(), now: now}
+	w.accountMoved(c, id, "", o.RootID)
+	w.tellJoined(id, "Invited", now)
+	return id, nil
 }
 
 // emailTaken says whether an account has an address; addresses are unique in
