@@ -22,6 +22,8 @@ type LiveTest struct {
 	// Stuck is where it got stuck as far as anybody can see, and Fix what to do.
 	Stuck string `json:"stuck,omitempty"`
 	Fix   string `json:"fix,omitempty"`
+	// Undelivered is what a dead letter says of why the event was not delivered.
+	Undelivered string `json:"undelivered,omitempty"`
 	// Error is why it could not be tried.
 	Error string `json:"error,omitempty"`
 }
@@ -52,6 +54,9 @@ func WriteLiveTests(w io.Writer, f Format, s Style, tests []LiveTest) error {
 		case t.Arrived:
 			arrived++
 			state, after = "ok", (time.Duration(t.Millis) * time.Millisecond).String()
+		}
+		if t.Undelivered != "" {
+			why += "; a dead letter says: " + t.Undelivered
 		}
 		if t.Fix != "" {
 			why += ": " + t.Fix

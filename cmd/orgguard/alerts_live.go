@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -56,9 +57,19 @@ type liveTest struct {
 // listener is a queue that gets what a topic sends.
 type listener struct {
 	at           access.At
+	begun        bool   // something may have been made
 	queue        string // URL
 	subscription string // ARN
 	err          error
+}
+
+// topicARN and queueARN are the listener's topic at a place, and its queue of a name.
+func topicARN(partition string, p spot) string {
+	return fmt.Sprintf("arn:%s:sns:%s:%s:orgguard-alerts", partition, p.region, p.account)
+}
+
+func queueARN(partition string, p spot, name string) string {
+	return fmt.Sprintf("arn:%s:sqs:%s:%s:%s", partition, p.region, p.account, name)
 }
 
 // runAlertsLive sends a harmless event from every chosen account × Region, waits for
@@ -81,23 +92,24 @@ func runAlertsLive(ctx context.Context, s *session, o liveOptions) error {
 			return err
 		}
 	}
-	// What was made goes again, whatever happens, Ctrl-C too.
-	defer t.cleanUp(context.WithoutCancel(ctx))
 	t.listen(ctx)
 	results := t.collect(ctx, t.send(ctx), o.wait)
 	t.explain(ctx, results)
+	// What was made goes again, Ctrl-C or not.
+	left := t.cleanUp(context.WithoutCancel(ctx))
 	if err := reports.WriteLiveTests(s.out, o.format, s.style(), results); err != nil {
 		return err
 	}
-	return status(liveCode(results, ctx.Err() != nil))
+	return status(liveCode(results, ctx.Err() != nil || left > 0))
 }
 
-// liveCode is the exit code: what could not be tried beats what did not arrive.
-func liveCode(results []reports.LiveTest, interrupted bool) int {
+// liveCode is the exit code: what could not be tried, or taken away again, beats what did
+// not arrive.
+func liveCode(results []reports.LiveTest, unfinished bool) int {
 	code := exitOK
 	for _, r := range results {
 		switch {
-		case r.Error != "" || interrupted:
+		case r.Error != "" || unfinished:
 			return exitIncomplete
 		case !r.Arrived:
 			code = exitDrift
@@ -163,12 +175,13 @@ func (t *liveTest) marker(cell spot) string {
 // listen makes a queue at every topic.
 func (t *liveTest) listen(ctx context.Context) {
 	places := t.topics()
-	orgs.ForEach(ctx, places, t.workers(), func(ctx context.Context, p spot) (struct{}, error) {
+	for i, o := range orgs.ForEach(ctx, places, t.workers(), func(ctx context.Context, p spot) (struct{}, error) {
 		l := t.listeners[p]
 		l.at = t.at(p)
-		l.err = l.open(ctx, t.pool, t.org.Partition.ID, p, t.run)
-		return struct{}{}, nil
-	})
+		return struct{}{}, l.open(ctx, t.pool, t.org.Partition.ID, p, t.run)
+	}) {
+		t.listeners[places[i]].err = o.Err // of those too that were not begun
+	}
 	for _, p := range places {
 		l := t.listeners[p]
 		if l.err != nil {
@@ -197,10 +210,13 @@ func (t *liveTest) topics() []spot {
 	return out
 }
 
+// making is how long a call that makes something may go on after Ctrl-C: cut off, it may
+// have made what nobody knows of.
+const making = 10 * time.Second
+
 // open makes the queue, lets the topic send to it, and subscribes it.
 func (l *listener) open(ctx context.Context, pool *access.Pool, partition string, p spot, name string) error {
-	topic := fmt.Sprintf("arn:%s:sns:%s:%s:orgguard-alerts", partition, p.region, p.account)
-	arn := fmt.Sprintf("arn:%s:sqs:%s:%s:%s", partition, p.region, p.account, name)
+	topic, arn := topicARN(partition, p), queueARN(partition, p, name)
 	policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 		"Effect": "Allow", "Principal": map[string]string{"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
 		"Condition": map[string]any{"ArnEquals": map[string]string{"aws:SourceArn": topic}},
@@ -208,7 +224,10 @@ func (l *listener) open(ctx context.Context, pool *access.Pool, partition string
 	if err != nil {
 		return err
 	}
-	made, err := pool.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{
+	l.begun = true
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), making)
+	defer cancel()
+	made, err := pool.SQS.CreateQueue(whole, &sqs.CreateQueueInput{
 		QueueName: aws.String(name), Tags: map[string]string{"orgguard": baseline.LiveTestID},
 		Attributes: map[string]string{"Policy": string(policy), "MessageRetentionPeriod": "3600", "SqsManagedSseEnabled": "true"},
 	}, l.at.SQS)
@@ -216,7 +235,10 @@ func (l *listener) open(ctx context.Context, pool *access.Pool, partition string
 		return fmt.Errorf("make a queue to listen with: %w", err)
 	}
 	l.queue = aws.ToString(made.QueueUrl)
-	sub, err := pool.SNS.Subscribe(ctx, &sns.SubscribeInput{
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	sub, err := pool.SNS.Subscribe(whole, &sns.SubscribeInput{
 		TopicArn: aws.String(topic), Protocol: aws.String("sqs"), Endpoint: aws.String(arn), ReturnSubscriptionArn: true,
 		Attributes: map[string]string{"RawMessageDelivery": "true"},
 	}, l.at.SNS)
@@ -227,21 +249,74 @@ func (l *listener) open(ctx context.Context, pool *access.Pool, partition string
 	return nil
 }
 
-// cleanUp takes away what listen made.
-func (t *liveTest) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for _, p := range t.topics() {
-		l := t.listeners[p]
-		if l.subscription != "" {
-			if _, err := t.pool.SNS.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: aws.String(l.subscription)}, l.at.SNS); err != nil {
-				t.note("not taken away: aws sns unsubscribe --region %s --subscription-arn %s: %s", p.region, l.subscription, orgs.Reason(err))
+// cleanUp takes away what listen made, and tells of what it could not take away: how
+// many queues and subscriptions.
+func (t *liveTest) cleanUp(ctx context.Context) (left int) {
+	done := orgs.ForEach(ctx, t.topics(), t.workers(), func(ctx context.Context, p spot) ([]string, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		return t.listeners[p].close(ctx, t.pool, t.org.Partition.ID, p, t.run), nil
+	})
+	for _, o := range done {
+		for _, text := range o.Value {
+			left++
+			fmt.Fprintln(t.err, "orgguard: "+safeLines("not taken away: "+text)) // --quiet or not
+		}
+	}
+	return left
+}
+
+// close takes the subscription and the queue away. It says what to do about what it could
+// not.
+func (l *listener) close(ctx context.Context, pool *access.Pool, partition string, p spot, name string) (left []string) {
+	if !l.begun {
+		return nil
+	}
+	if l.subscription == "" || l.queue == "" {
+		// A call that makes something failed: it may have made it all the same.
+		if err := l.find(ctx, pool, partition, p, name); err != nil {
+			left = append(left, fmt.Sprintf("perhaps queue %s in account %s, %s, and its subscription to topic orgguard-alerts: %s", name, p.account, p.region, orgs.Reason(err)))
+		}
+	}
+	if l.subscription != "" {
+		if _, err := pool.SNS.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: aws.String(l.subscription)}, l.at.SNS); err != nil {
+			left = append(left, fmt.Sprintf("aws sns unsubscribe --region %s --subscription-arn %s: %s", p.region, l.subscription, orgs.Reason(err)))
+		}
+	}
+	if l.queue != "" {
+		if _, err := pool.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: aws.String(l.queue)}, l.at.SQS); err != nil {
+			left = append(left, fmt.Sprintf("aws sqs delete-queue --region %s --queue-url %s: %s", p.region, l.queue, orgs.Reason(err)))
+		}
+	}
+	return left
+}
+
+// find looks for the queue and the subscription by their names.
+func (l *listener) find(ctx context.Context, pool *access.Pool, partition string, p spot, name string) error {
+	queues, err := pool.SQS.ListQueues(ctx, &sqs.ListQueuesInput{QueueNamePrefix: aws.String(name)}, l.at.SQS)
+	if err != nil {
+		return err
+	}
+	if len(queues.QueueUrls) > 0 {
+		l.queue = queues.QueueUrls[0]
+	}
+	in := &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(topicARN(partition, p))}
+	for {
+		page, err := pool.SNS.ListSubscriptionsByTopic(ctx, in, l.at.SNS)
+		var gone *snstypes.NotFoundException
+		if errors.As(err, &gone) {
+			return nil // no topic, no subscription
+		}
+		if err != nil {
+			return err
+		}
+		for _, s := range page.Subscriptions {
+			if aws.ToString(s.Endpoint) == queueARN(partition, p, name) {
+				l.subscription = aws.ToString(s.SubscriptionArn)
 			}
 		}
-		if l.queue != "" {
-			if _, err := t.pool.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: aws.String(l.queue)}, l.at.SQS); err != nil {
-				t.note("not taken away: aws sqs delete-queue --region %s --queue-url %s: %s", p.region, l.queue, orgs.Reason(err))
-			}
+		if in.NextToken = page.NextToken; in.NextToken == nil {
+			return nil
 		}
 	}
 }
@@ -357,7 +432,8 @@ func (t *liveTest) receive(ctx context.Context, l *listener) ([]string, error) {
 	return bodies, nil
 }
 
-// explain says of what did not arrive where it got stuck, as an audit of its way sees it.
+// explain says of what did not arrive where it got stuck: as an audit of its way sees it,
+// and what EventBridge or the state machine wrote on the event that they put aside.
 func (t *liveTest) explain(ctx context.Context, results []reports.LiveTest) {
 	accounts, regions := []string{string(t.base.Security)}, []string{t.base.Home}
 	for _, r := range results {
@@ -368,6 +444,7 @@ func (t *liveTest) explain(ctx context.Context, results []reports.LiveTest) {
 	if len(accounts) == 1 || ctx.Err() != nil {
 		return
 	}
+	t.readLetters(ctx, results)
 	f := baseline.Filter{Controls: []string{baseline.LiveTestID, "alert-topic"}, Accounts: compacted(accounts), Regions: compacted(regions)}
 	audit, err := t.base.Audit(ctx, t.pool, f, t.workers(), true, nil)
 	for i := range results {
@@ -384,9 +461,117 @@ func (t *liveTest) explain(ctx context.Context, results []reports.LiveTest) {
 			r.Stuck, r.Fix = found.Resource+": "+found.Reason, found.Fix
 			continue
 		}
-		r.Stuck = "an audit finds its way as it should be; it may be late"
-		r.Fix = fmt.Sprintf("look into queue orgguard-alerts-dlq in account %s, %s", out.account, out.region)
+		r.Stuck, r.Fix = "an audit finds its way as it should be", "it may be late: try a longer --wait"
+		if r.Undelivered != "" {
+			r.Fix = "mend what refused it; nothing of orgguard's does"
+		}
 	}
+}
+
+// deadLetters is the queue in which lies what could not be delivered at a topic.
+const deadLetters = "orgguard-alerts-dlq"
+
+// A queue of dead letters may be full of others: so many calls of ten letters each are
+// looked through. What they took is back in the queue after lookedAt seconds.
+const (
+	letterCalls = 20
+	lookedAt    = 30
+)
+
+// readLetters looks for the events that did not arrive among the dead letters, where the
+// topics are. Those of this test are taken out; all others stay.
+func (t *liveTest) readLetters(ctx context.Context, results []reports.LiveTest) {
+	orgs.ForEach(ctx, t.topics(), t.workers(), func(ctx context.Context, p spot) (struct{}, error) {
+		var mine []*reports.LiveTest
+		for i := range results {
+			if r := &results[i]; !r.Arrived && r.Error == "" && t.topicOf(spot{orgs.AccountID(r.Account), r.Region}) == p {
+				mine = append(mine, r)
+			}
+		}
+		if len(mine) == 0 {
+			return struct{}{}, nil
+		}
+		if err := t.lettersAt(ctx, p, mine); err != nil && ctx.Err() == nil {
+			for _, r := range mine {
+				if r.Undelivered == "" {
+					r.Undelivered = "nobody knows: its queue of dead letters cannot be read: " + orgs.Reason(err)
+				}
+			}
+		}
+		return struct{}{}, nil
+	})
+}
+
+// lettersAt reads the dead letters of a place until there are no more, or the ones that
+// are looked for are found.
+func (t *liveTest) lettersAt(ctx context.Context, p spot, mine []*reports.LiveTest) error {
+	at := t.at(p)
+	url, err := t.pool.SQS.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(deadLetters)}, at.SQS)
+	if orgs.Code(err) == "QueueDoesNotExist" || orgs.Code(err) == "AWS.SimpleQueueService.NonExistentQueue" {
+		return nil // the audit says so
+	}
+	if err != nil {
+		return err
+	}
+	waiting := len(mine)
+	for range letterCalls {
+		out, err := t.pool.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: url.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: lookedAt, MessageAttributeNames: []string{"All"},
+		}, at.SQS)
+		if err != nil {
+			return err
+		}
+		var taken []sqstypes.DeleteMessageBatchRequestEntry
+		for i, m := range out.Messages {
+			for _, r := range mine {
+				if !hasMarker(aws.ToString(m.Body), t.marker(spot{orgs.AccountID(r.Account), r.Region})) {
+					continue
+				}
+				if r.Undelivered == "" {
+					waiting--
+				}
+				r.Undelivered = letter(m)
+				taken = append(taken, sqstypes.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
+			}
+		}
+		if len(taken) > 0 { // one that stays does no harm: it says that it is a test
+			_, _ = t.pool.SQS.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url.QueueUrl, Entries: taken}, at.SQS)
+		}
+		if len(out.Messages) == 0 || waiting == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// letter is why a dead letter was not delivered, as EventBridge writes it on the event,
+// or the state machine into what it was given.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+func letter(m sqstypes.Message) string {
+	of := func(name string) string { return aws.ToString(m.MessageAttributes[name].StringValue) }
+	if code := of("ERROR_CODE"); code != "" {
+		text := code
+		if why := of("ERROR_MESSAGE"); why != "" {
+			text += ": " + why
+		}
+		if target := of("TARGET_ARN"); target != "" {
+			text += " (to " + target + ")"
+		}
+		return text
+	}
+	var body struct {
+		PublishError, ChatError struct{ Error, Cause string }
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &body); err == nil {
+		for _, failed := range []struct {
+			what, code, why string
+		}{{"the state machine could not publish", body.PublishError.Error, body.PublishError.Cause}, {"the state machine could not start the chat one", body.ChatError.Error, body.ChatError.Cause}} {
+			if failed.code != "" {
+				return strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", failed.what, failed.code, failed.why), ": ")
+			}
+		}
+	}
+	return "it does not say why"
 }
 
 // stuckAt is the first thing that is wrong on an event's way: in its own account before

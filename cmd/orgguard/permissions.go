@@ -105,7 +105,7 @@ var (
 	// sendLiveTest is for every account that sends a test event, and for that of the topic.
 	sendLiveTest = []string{
 		"events:PutEvents", "sns:Subscribe", "sns:Unsubscribe",
-		"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:ListQueues", "sqs:ReceiveMessage", "sqs:TagQueue",
+		"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:ListQueues", "sqs:ReceiveMessage", "sqs:TagQueue",
 	}
 	// delegate is for the security account, from where the scheduled audit asks.
 	delegate = []string{

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/orgguard/orgguard/baseline"
 	"github.com/orgguard/orgguard/orgs"
@@ -593,6 +594,20 @@ func TestALiveTestNeedsExactlyTheRightsItPrints(t *testing.T) {
 	o := liveOptions{filter: baseline.Filter{Accounts: []string{"shop-prod"}}, wait: time.Second, yes: true, format: reports.JSON}
 	if err := runAlertsLive(t.Context(), s, o); err != nil {
 		t.Errorf("%v: %s", err, out.String())
+	}
+	// Of what does not arrive it reads the dead letters.
+	topics := sns.NewFromConfig(lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("200000000001", "OrganizationAccountAccessRole", "somebody")))
+	const topic = "arn:aws:sns:ap-northeast-1:200000000001:orgguard-alerts"
+	if _, err := topics.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{
+		TopicArn: aws.String(topic), AttributeName: aws.String("Policy"),
+		AttributeValue: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":"` + topic + `"}]}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	o.wait = time.Millisecond
+	if code, err := codeOf(runAlertsLive(t.Context(), s, o)); code != exitDrift || !strings.Contains(out.String(), `"undelivered": "the state machine could not publish`) {
+		t.Errorf("%d %v: %s", code, err, out.String())
 	}
 	for _, action := range sendLiveTest {
 		// The simulated organization does not ask for the right to tag when something
