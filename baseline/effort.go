@@ -17,6 +17,9 @@ func effortOf(in Inspection) plan.Effort {
 	return plan.Effort{Writes: 1}
 }
 
+// oneStack is what making, updating or deleting a plain stack takes.
+var oneStack = plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}
+
 // effort is what apply takes when nobody else is at work on the stack set.
 func (w setWork) effort(b *Baseline) plan.Effort {
 	var e plan.Effort
@@ -34,7 +37,7 @@ func (w setWork) effort(b *Baseline) plan.Effort {
 					continue
 				}
 				if inst.Stack != "" {
-					e.Add(plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}) // swept one after the other
+					e.Add(oneStack) // swept one after the other
 				}
 				if !w.unit.keeps() {
 					again[account] = append(again[account], region)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/orgguard/orgguard/orgs/plan"
 )
 
@@ -72,6 +74,50 @@ func TestTheEstimateIsWhatIsDone(t *testing.T) {
 				}
 				if writes != want.Writes && (!tc.atMost || writes > want.Writes) {
 					t.Errorf("%d writes; the estimate was %d: %v", writes, want.Writes, b.pool.Used())
+				}
+			})
+		})
+	}
+}
+
+// And what the plans of an undo and of a teardown say is what they do.
+func TestTheEstimateOfTakingBackIsWhatIsDone(t *testing.T) {
+	const overridden = demoConfig + "overrides: [{account: shop-prod, reason: a test, baseline: {config-delivery: {snapshot: One_Hour}}}]\n"
+	for _, tc := range []struct {
+		name, config, later string // later is what a second run, the one that is undone, rolls out
+		history             *bool
+	}{
+		{name: "an undo of the first rollout", config: demoConfig},
+		{name: "an undo of another template", config: demoConfig, later: demoConfig + "baseline: {config-delivery: {snapshot: One_Hour}}\n"},
+		{name: "an undo of overrides", config: demoConfig, later: overridden},
+		{name: "an undo of what took overrides away", config: overridden, later: demoConfig},
+		{name: "an undo of a control that was switched off in an account", config: demoConfig, later: demoConfig +
+			"overrides: [{account: shop-prod, reason: a test, baseline: {root-signin-alert: false}}]\n"},
+		{name: "a teardown", config: demoConfig, history: aws.Bool(bool(KeepHistory))},
+		{name: "a teardown with the history", config: demoConfig, history: aws.Bool(bool(DeleteHistory))},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				r := demoRig(t, tc.config)
+				records := journalled(t, t.TempDir(), r.plan(t).Tasks)
+				if tc.later != "" {
+					r.cfg = parseConfig(t, tc.later)
+					records = journalled(t, t.TempDir(), r.plan(t).Tasks)
+				}
+				b := r.open(t)
+				p := Proposal{}
+				if tc.history == nil {
+					p = b.Undo(t.Context(), b.pool, records)
+				} else {
+					p = b.Teardown(t.Context(), b.pool, History(*tc.history), r.workers)
+				}
+				if len(p.Tasks) == 0 {
+					t.Fatalf("nothing to take back: %+v", p.Skipped)
+				}
+				want := plan.EstimateOf(plan.Changes(p.Tasks), 8)
+				mustDo(t, p.Tasks)
+				if writes, operations := written(b); writes != want.Writes || operations != want.Operations {
+					t.Errorf("%d writes, %d operations; the estimate was %d, %d: %v", writes, operations, want.Writes, want.Operations, b.pool.Used())
 				}
 			})
 		})

@@ -338,7 +338,7 @@ func (p *proposer) delegate(l *JobLook) {
 // jobStack proposes to create or update the job's stack.
 func (p *proposer) jobStack(u *composed, st stackState, why string) {
 	c := p.jobChange(p.change(u, jobStack, plan.Create, "stack "+u.Stack))
-	c.Why, c.Effort = cmp.Or(why, "does not exist"), plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}
+	c.Why, c.Effort = cmp.Or(why, "does not exist"), oneStack
 	c.Undo = fmt.Sprintf("orgguard schedule remove (or aws cloudformation delete-stack --region %s --stack-name %s)", p.Home, u.Stack)
 	if st.Exists {
 		c.Verb, c.Before = plan.Update, describe(st.Body, st.Params)
@@ -452,7 +452,7 @@ func (b *Baseline) RemoveJob(ctx context.Context, pool *access.Pool, h History) 
 	if st.Exists {
 		c := p.jobChange(plan.Change{
 			Kind: jobStack, Stage: plan.Job, Verb: plan.Delete, Resource: "stack " + name, Why: "the function, its schedule, roles, queue, log, topic and alarms; the bucket stays",
-			Before: describe(st.Body, st.Params), Undo: "orgguard schedule install makes it again", Effort: plan.Effort{Writes: 1, Stacks: 1, Rounds: 1},
+			Before: describe(st.Body, st.Params), Undo: "orgguard schedule install makes it again", Effort: oneStack,
 		})
 		was := stackWas{Unit: jobControl, Existed: true, Deleted: true, Body: st.Body, Params: st.Params}
 		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {

@@ -77,7 +77,7 @@ func (p *proposer) besideChange(x beside, c plan.Change) plan.Change {
 	a, _ := p.Org.Account(x.account)
 	c.Kind, c.Stage, c.Control, c.Account, c.AccountName, c.Region, c.Cells = x.kind, x.stage, jobControl, string(a.ID), a.Name, x.region, 1
 	c.Targets = []string{instanceKey(a.ID, c.Region)}
-	c.Resource, c.Effort = "stack "+x.Stack, plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}
+	c.Resource, c.Effort = "stack "+x.Stack, oneStack
 	return c
 }
 

@@ -305,7 +305,7 @@ func (p *proposer) plainStack(v view) {
 		c.Targets = []string{instanceKey(v.account.ID, v.region)}
 		c.Wave = p.wave(v)
 		c.Why = "does not exist"
-		c.Effort, c.Irreversible = plan.Effort{Writes: 1, Stacks: 1, Rounds: 1}, irreversible(v.broken())
+		c.Effort, c.Irreversible = oneStack, irreversible(v.broken())
 		if st.failedCreation() {
 			c.Effort.Add(plan.Effort{Writes: 1, Rounds: 1}) // it is deleted first
 		}

@@ -48,6 +48,10 @@ func (b *Baseline) foreignness(u unit, id orgs.AccountID, r Resource, state any,
 	})
 }
 
+// replacing is what it takes to put a recorder and a channel in the place of others:
+// three writes to take those away, and three to make and start these.
+var replacing = plan.Effort{Writes: 6}
+
 // replace proposes to put orgguard's recorder and channel in the place of somebody
 // else's. It is no repair: nothing of theirs stays, and nothing is recorded until
 // ours has started.
@@ -64,7 +68,7 @@ func (p *proposer) replace(v view) {
 	c.Why = "somebody else made it, and the configuration says existing: replace: it is stopped and deleted, orgguard's is made and started in its place"
 	c.Undo = "orgguard undo --run ID makes it again as it was"
 	c.Irreversible = "what changes between the stop of a recorder and the start of its replacement is not recorded, and a recorder that is made again has no tags"
-	c.Effort = plan.Effort{Writes: 6}
+	c.Effort = replacing
 	s := p.site(p.pool, v.account.ID, v.region)
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 		if err := replaceRecorder(ctx, s, was, v.ins); err != nil {
@@ -270,4 +274,5 @@ func (u *undoer) replaced(ctx context.Context, r journal.Record) {
 	u.task(r, plan.Replace, "orgguard's recorder and delivery channel are stopped and deleted, and those of before are made again", func(ctx context.Context) ([]plan.Failure, error) {
 		return nil, was.makeAgain(context.WithoutCancel(ctx), s)
 	})
+	u.takes(replacing)
 }

@@ -71,7 +71,7 @@ func (t *teardown) job(ctx context.Context, pool *access.Pool) {
 		t.left(x.account, x.region, "stack "+x.Stack, "does not carry orgguard's tag: somebody else made it, and the alerts' bus cannot go while its rules are there", true)
 	case st.Exists:
 		t.add(plan.Change{
-			Stage: x.stage, Account: string(x.account), Region: x.region, Resource: "stack " + x.Stack, Why: "its rules are on the alerts' bus, which goes; tampering begins no audit any more",
+			Stage: x.stage, Account: string(x.account), Region: x.region, Resource: "stack " + x.Stack, Why: "its rules are on the alerts' bus, which goes; tampering begins no audit any more", Effort: oneStack,
 			Targets: []string{instanceKey(x.account, x.region)}, Before: describe(st.Body, st.Params),
 		}, func(ctx context.Context) ([]plan.Failure, error) {
 			return nil, dropStack(ctx, t.besideSite(pool, x), x.Stack)
@@ -103,6 +103,9 @@ func (t *teardown) add(c plan.Change, apply func(context.Context) ([]plan.Failur
 	}
 	c.Kind, c.Verb, c.Control = "teardown", plan.Delete, "all"
 	c.Cells = max(1, len(c.Targets))
+	if c.Effort == (plan.Effort{}) {
+		c.Effort = plan.Effort{Writes: 1}
+	}
 	c.Undo = "orgguard rollout makes it again"
 	t.Proposal.Tasks = append(t.Proposal.Tasks, plan.Task{Change: c, Apply: apply})
 }
@@ -127,6 +130,7 @@ func (t *teardown) set(ctx context.Context, u unit) {
 			one.Resource += ", " + strings.TrimPrefix(other.Resource, "stack set ")
 			one.Why = other.Why + "; " + one.Why
 			one.Targets = append(one.Targets, other.Targets...)
+			one.Effort.Add(other.Effort)
 		}
 		one.Cells = max(1, len(one.Targets))
 		one.Apply = func(ctx context.Context) ([]plan.Failure, error) {
@@ -177,7 +181,16 @@ func (t *teardown) oneSet(u unit, set *StackSet) {
 	if n := closed.cells(); n > 0 {
 		why += fmt.Sprintf("; %d instances in suspended accounts are let go", n)
 	}
-	t.add(plan.Change{Stage: u.stage, Account: string(mgmt), Region: t.Home, Resource: "stack set " + u.Stack, Why: why, Targets: keys, Before: describe(set.Body, set.Params)},
+	e := t.removal(live)
+	if t.keeps(u) {
+		e.Stacks, e.Rounds = 0, 0
+	}
+	gone := t.removal(closed)
+	e.Add(plan.Effort{Writes: gone.Writes, Operations: gone.Operations})
+	if stays == 0 {
+		e.Writes++ // the stack set itself
+	}
+	t.add(plan.Change{Stage: u.stage, Account: string(mgmt), Region: t.Home, Resource: "stack set " + u.Stack, Why: why, Targets: keys, Before: describe(set.Body, set.Params), Effort: e},
 		func(ctx context.Context) ([]plan.Failure, error) {
 			failed, err := t.cloud.removeAll(ctx, t.Baseline, u.Stack, live, keep)
 			if err != nil {
@@ -221,7 +234,7 @@ func (t *teardown) stacks(ctx context.Context, u unit, workers int) {
 			t.left(p.account, p.region, "stack "+u.Stack, "kept: the recorder goes on recording with it (--delete-history takes it too)", false)
 		default:
 			t.add(plan.Change{
-				Stage: u.stage, Account: string(p.account), Region: p.region, Resource: "stack " + u.Stack, Why: "what holds history in it stays",
+				Stage: u.stage, Account: string(p.account), Region: p.region, Resource: "stack " + u.Stack, Why: "what holds history in it stays", Effort: oneStack,
 				Targets: []string{instanceKey(p.account, p.region)}, Before: describe(st.Body, st.Params),
 			}, func(ctx context.Context) ([]plan.Failure, error) {
 				return nil, dropStack(ctx, t.site(t.pool, p.account, p.region), u.Stack)
@@ -268,10 +281,23 @@ func (t *teardown) recorders(ctx context.Context, workers int) {
 		t.add(plan.Change{
 			Stage: plan.Repairs, Account: string(p.account), Region: p.region, Resource: "recorder and delivery channel " + ownName,
 			Why: "as asked for: nothing is recorded there any more", Targets: []string{instanceKey(p.account, p.region)},
+			Effort: deleteEffort(o.recorder, o.channel),
 		}, func(ctx context.Context) ([]plan.Failure, error) {
 			return nil, deleteRecorder(ctx, t.site(t.pool, p.account, p.region), ownName, ownName)
 		})
 	}
+}
+
+// deleteEffort is what deleting a recorder and a channel takes.
+func deleteEffort(recorder, channel bool) plan.Effort {
+	var e plan.Effort
+	if recorder {
+		e.Writes += 2 // it is stopped first
+	}
+	if channel {
+		e.Writes++
+	}
+	return e
 }
 
 // deleteRecorder stops and deletes a recorder and its channel; what is not there

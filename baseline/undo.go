@@ -119,8 +119,18 @@ func (u *undoer) task(r journal.Record, verb plan.Verb, why string, apply func(c
 	c := r.Change
 	c.Kind, c.Verb, c.Why, c.Undo = "undo", verb, why, "orgguard rollout makes it again"
 	c.Before, c.After = r.Change.After, r.Change.Before
-	c.Effort, c.Irreversible = plan.Effort{}, ""
+	if c.Irreversible = ""; c.Effort.Stacks > 0 {
+		c.Effort = oneStack
+	} else {
+		c.Effort = plan.Effort{Writes: 1}
+	}
 	u.Proposal.Tasks = append(u.Proposal.Tasks, plan.Task{Change: c, Apply: apply})
+}
+
+// takes says what the last change that was proposed takes, where that is more than one
+// write, or one stack.
+func (p *proposer) takes(e plan.Effort) {
+	p.Proposal.Tasks[len(p.Proposal.Tasks)-1].Effort = e
 }
 
 // asMade says whether a template and its parameters are what a change made of them.
@@ -227,6 +237,32 @@ func (u *undoer) set(ctx context.Context, r journal.Record) {
 		}
 		return nil, u.cloud.drop(ctx, kind.Stack)
 	})
+	e := u.removal(created)
+	if was.Existed {
+		e.Add(u.backEffort(was, now, updated, removed))
+	} else {
+		e.Add(plan.Effort{Writes: 1})
+	}
+	u.takes(e)
+}
+
+// backEffort is what backTo takes.
+func (u *undoer) backEffort(was setWas, now *StackSet, updated, removed reach) plan.Effort {
+	var e plan.Effort
+	operate := func(ts []target, times int) {
+		for _, t := range ts {
+			for range times {
+				e.Add(u.operation(t.cells/len(t.regions), t.cells))
+			}
+		}
+	}
+	operate(u.targets(updated), 1)
+	if _, has := now.Params[overridesParam]; has {
+		operate(u.targets(updated), 1)
+	}
+	operate(slices.DeleteFunc(u.before(was, updated), func(t target) bool { return len(t.overrides) == 0 }), 1)
+	operate(u.before(was, removed), 2)
+	return e
 }
 
 // backTo gives a stack set's instances the template and the parameters of before, and
@@ -293,6 +329,15 @@ func (b *Baseline) named(cells reach) []target {
 		}
 	}
 	return out
+}
+
+// removal is what removeAll takes.
+func (b *Baseline) removal(cells reach) plan.Effort {
+	var e plan.Effort
+	for _, t := range b.named(cells) {
+		e.Add(b.operation(len(t.accounts), t.cells))
+	}
+	return e
 }
 
 // removeAll takes cells out of a stack set.
@@ -393,6 +438,7 @@ func (u *undoer) recorder(ctx context.Context, r journal.Record) {
 	u.task(r, plan.Repair, "recorder and delivery channel get the settings they had before they were adopted", func(ctx context.Context) ([]plan.Failure, error) {
 		return nil, was.restore(ctx, s, old)
 	})
+	u.takes(was.effort())
 }
 
 // trail proposes to give a trail of somebody else's its settings of before.
@@ -444,6 +490,20 @@ func (u *undoer) resource(unitID, typ string, s site) Resource {
 func (u *undoer) asAdopted(s site, now recorderState) bool {
 	want := u.resource("recorder", "AWS::Config::ConfigurationRecorder", s)
 	return want.Type != "" && !mendable(compareRecorder(want, now))
+}
+
+// effort is what restore takes.
+func (w recorderWas) effort() plan.Effort {
+	var e plan.Effort
+	if w.Channel != "" {
+		e.Writes++
+	}
+	if w.Recorder != "" {
+		if e.Writes++; !w.Recording {
+			e.Writes++
+		}
+	}
+	return e
 }
 
 // restore puts settings back without a gap in recording, unless the recorder did

@@ -16,7 +16,6 @@ import (
 	"github.com/orgguard/orgguard/orgs/bucket"
 	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/spec"
-	"github.com/orgguard/orgguard/reports"
 )
 
 // installOptions are the flags of schedule install.
@@ -24,7 +23,6 @@ type installOptions struct {
 	reverseOptions
 	jobFlags
 	binary string
-	dryRun bool
 }
 
 // jobFlags say what the job is to be, over what the configuration says.
@@ -59,20 +57,14 @@ func newScheduleInstallCommand(s streams) *cli.Command {
 		Description: "Exit codes: 0 installed, or nothing to do; 1 not agreed to, or with --dry-run something to do; 2 bad flags or configuration;\n" +
 			"3 could not finish, or the audit could not enter the accounts. 3 beats 1.",
 		Flags: append(append(reverseFlags(), jobFlagList()...),
-			&cli.StringFlag{Name: "binary", Usage: "the orgguard that the function runs, built for Linux, as `FILE` (default: this one)"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and do nothing"}),
+			&cli.StringFlag{Name: "binary", Usage: "the orgguard that the function runs, built for Linux, as `FILE` (default: this one)"}),
 		Action: func(c *cli.Context) error {
 			g, err := readGlobals(c)
 			if err != nil {
 				return err
 			}
-			o := installOptions{binary: c.String("binary"), dryRun: c.Bool("dry-run")}
-			if o.dryRun {
-				o.format, err = parsePlanFormat(c.String("format"))
-			} else {
-				o.reverseOptions, err = readReverse(c, s)
-			}
-			if err != nil {
+			o := installOptions{binary: c.String("binary")}
+			if o.reverseOptions, err = readReverse(c, s); err != nil {
 				return err
 			}
 			if o.jobFlags, err = readJobFlags(c); err != nil {
@@ -88,10 +80,8 @@ func runScheduleInstall(ctx context.Context, s *session, o installOptions) error
 	if !s.org.AllFeatures {
 		return errConsolidated
 	}
-	if !o.dryRun {
-		if err := s.unlocked(ctx, o.breakLock); err != nil {
-			return err
-		}
+	if err := s.mayWrite(ctx, o.reverseOptions); err != nil {
+		return err
 	}
 	job, notes, err := s.job(ctx, o)
 	if err != nil {
@@ -105,13 +95,6 @@ func runScheduleInstall(ctx context.Context, s *session, o installOptions) error
 	proposal.Skipped = append(proposal.Skipped, s.cannotEnter(ctx)...)
 	p := s.planFor(proposal.Tasks, proposal.Skipped, append(notes, proposal.Notes...))
 	p.Regions = []string{s.base.Home}
-	s.measure(&p, nil)
-	if o.dryRun {
-		if err := reports.WritePlan(s.out, o.format, s.style(), p); err != nil {
-			return err
-		}
-		return status(planCode(p, ctx.Err() != nil))
-	}
 	done, err := s.reverse(ctx, "schedule install", p, proposal.Tasks, o.reverseOptions)
 	if err != nil || !done {
 		return err
@@ -241,7 +224,7 @@ func newScheduleRemoveCommand(s streams) *cli.Command {
 }
 
 func runScheduleRemove(ctx context.Context, s *session, o reverseOptions, h baseline.History) error {
-	if err := s.unlocked(ctx, o.breakLock); err != nil {
+	if err := s.mayWrite(ctx, o); err != nil {
 		return err
 	}
 	proposal, err := s.base.RemoveJob(ctx, s.pool, h)
@@ -253,7 +236,6 @@ func runScheduleRemove(ctx context.Context, s *session, o reverseOptions, h base
 	}
 	p := s.planFor(proposal.Tasks, proposal.Skipped, proposal.Notes)
 	p.Regions = []string{s.base.Home}
-	s.measure(&p, nil)
 	done, err := s.reverse(ctx, "schedule remove", p, proposal.Tasks, o)
 	if err != nil || !done {
 		return err

@@ -22,6 +22,7 @@ import (
 type reverseOptions struct {
 	format    reports.Format
 	yes       bool
+	dryRun    bool
 	breakLock string
 }
 
@@ -29,17 +30,21 @@ func reverseFlags() []cli.Flag {
 	return []cli.Flag{
 		formatFlag(reports.PlanFormats()),
 		&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)", EnvVars: []string{"ORGGUARD_YES"}},
+		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and do nothing; exit code 1 when there is something to do"},
 		breakLockFlag(),
 	}
 }
 
 func readReverse(c *cli.Context, s streams) (o reverseOptions, err error) {
-	o = reverseOptions{yes: c.Bool("yes"), breakLock: c.String("break-lock")}
+	o = reverseOptions{yes: c.Bool("yes"), dryRun: c.Bool("dry-run"), breakLock: c.String("break-lock")}
 	if o.format, err = parsePlanFormat(c.String("format")); err != nil {
 		return o, err
 	}
-	if !o.yes && !s.inTTY {
-		err = usage("%s changes AWS and nobody can be asked here: give --yes", c.Command.Name)
+	switch {
+	case o.dryRun && (o.yes || o.breakLock != ""):
+		err = usage("--dry-run changes nothing: --yes and --break-lock do not go with it")
+	case !o.dryRun && !o.yes && !s.inTTY:
+		err = usage("%s changes AWS and nobody can be asked here: read `%s --dry-run`, then give --yes", c.Command.Name, c.Command.HelpName)
 	}
 	return o, err
 }
@@ -81,7 +86,7 @@ func newUndoCommand(s streams) *cli.Command {
 				if readRun(l, new(scpRun)) == nil {
 					return usage("run %s was one of scp apply or scp remove: orgguard scp apply --undo %s takes it back", l.Run(), l.Run())
 				}
-				if err := s.unlocked(ctx, o.breakLock); err != nil {
+				if err := s.mayWrite(ctx, o); err != nil {
 					return err
 				}
 				p, tasks, err := s.undoOf(ctx, l)
@@ -163,14 +168,26 @@ func (s *session) planFor(tasks []plan.Task, skipped []plan.Skip, notes []string
 	}
 }
 
+// mayWrite says whether the command may go on; one that only shows may always.
+func (s *session) mayWrite(ctx context.Context, o reverseOptions) error {
+	if o.dryRun {
+		return nil
+	}
+	return s.unlocked(ctx, o.breakLock)
+}
+
 // reverse shows a plan that takes something back, asks, and carries it out. It says
 // whether it was carried out.
 func (s *session) reverse(ctx context.Context, command string, p plan.Plan, tasks []plan.Task, o reverseOptions) (bool, error) {
 	out, format := s.shown(o.format)
+	if o.dryRun {
+		out, format = s.out, o.format
+	}
+	s.measure(&p, nil)
 	if err := reports.WritePlan(out, format, s.style(), p); err != nil {
 		return false, err
 	}
-	if len(tasks) == 0 {
+	if len(tasks) == 0 || o.dryRun {
 		return false, status(planCode(p, ctx.Err() != nil))
 	}
 	if err := s.confirm(o.yes, len(tasks)); err != nil {
@@ -208,7 +225,7 @@ func newTeardownCommand(s streams) *cli.Command {
 }
 
 func runTeardown(ctx context.Context, s *session, o reverseOptions, h baseline.History, restore bool) error {
-	if err := s.unlocked(ctx, o.breakLock); err != nil {
+	if err := s.mayWrite(ctx, o); err != nil {
 		return err
 	}
 	state, err := protect.Observe(ctx, s.pool, s.org)
