@@ -149,6 +149,7 @@ func (b *Baseline) resolveControls() error {
 	if err := errors.Join(b.turn(l), b.checkChat(), b.checkTopic()); err != nil {
 		return err
 	}
+	b.noteRecorderRole()
 	return b.resolveOverrides()
 }
 

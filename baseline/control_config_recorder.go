@@ -69,3 +69,12 @@ var configRecorder = Control{
 		return map[string]string{"RecordingFrequency": frequency, "GlobalTypesRegion": region, "RecorderRole": r.Role}
 	},
 }
+
+// noteRecorderRole says what Security Hub makes of recorders with a role of their own.
+func (b *Baseline) noteRecorderRole() {
+	s, ok := b.settings[configRecorder.ID].(*RecorderSettings)
+	if on := b.Controls(); !ok || s.Role != ownRole || !slices.Contains(on, securityHubControl.ID) || slices.Contains(on, hubPolicyControl.ID) {
+		return
+	}
+	b.Notes = append(b.Notes, "Security Hub's Config.1 is a critical finding in every account × Region whose recorder has another role than AWS Config's own: config-recorder: {role: service-linked} gives it that one")
+}

@@ -53,7 +53,7 @@ var securityHubControl = Control{
 	Scope: "organization × Region, and every account × Region, by API",
 	about: About{
 		Why: "One list of what is wrong in all accounts, by standards that others have thought about. " +
-			"This is what AWS calls Security Hub CSPM today. Its checks are rules of AWS Config and find nothing without a recorder. " +
+			"This is what AWS calls Security Hub CSPM today. Its checks are rules of AWS Config and find nothing without a recorder, and Config.1 wants recorders with AWS Config's own role (config-recorder: {role: service-linked}). " +
 			"Another delegated administrator is respected and audited, never replaced; so are configuration policies of Security Hub. " +
 			"The newer Security Hub is another thing, which the control securityhub-policy turns on.",
 		Cost:    "about USD 0.001 for a check, less from 100,000 a month in an account × Region, and what AWS Config records for them; 30 days in each account are free; gathering the findings of all Regions costs nothing",

@@ -137,3 +137,17 @@ func TestRecordersUseTheRoleThatIsConfigured(t *testing.T) {
 		mustUse(shopProd, linked)
 	})
 }
+
+func TestWhatSecurityHubWantsOfRecordersIsNoted(t *testing.T) {
+	for config, want := range map[string]bool{
+		"baseline: {securityhub: true}\n":                                          true,
+		"baseline: {securityhub: true, config-recorder: {role: service-linked}}\n": false,
+		"baseline: {securityhub: true, securityhub-policy: true}\n":                false,
+		"": false,
+	} {
+		b := newBaseline(t, demoConfig+config)
+		if got := slices.ContainsFunc(b.Notes, func(n string) bool { return strings.Contains(n, "Config.1") }); got != want {
+			t.Errorf("%q: noted %v, want %v: %q", config, got, want, b.Notes)
+		}
+	}
+}
