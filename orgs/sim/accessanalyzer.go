@@ -16,6 +16,7 @@ var accessanalyzerOps = map[string]operation{
 	"ValidatePolicy": op(read, validatePolicy),
 	"CreateAnalyzer": op(write, createAnalyzer),
 	"DeleteAnalyzer": op(write, deleteAnalyzer),
+	"GetAnalyzer":    op(read, getAnalyzer),
 	"ListAnalyzers":  op(read, listAnalyzers),
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,10 @@ func (w *World) mayAnalyze(account string) bool {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-quotas.html
 const maxOrganizationAnalyzers = 5
 
+// analyzerName is what a name may be.
+// https://docs.aws.amazon.com/access-analyzer/latest/APIReference/API_CreateAnalyzer.html
+var analyzerName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,254}$`)
+
 func createAnalyzer(c *call, in *accessanalyzer.CreateAnalyzerInput) (*accessanalyzer.CreateAnalyzerOutput, error) {
 	r, name := c.here(), aws.ToString(in.AnalyzerName)
 	a := &analyzerState{Name: name, Type: in.Type, Tags: maps.Clone(in.Tags), Created: c.now}
@@ -50,6 +55,8 @@ func createAnalyzer(c *call, in *accessanalyzer.CreateAnalyzerInput) (*accessana
 		a.Days = 90
 	}
 	switch {
+	case !analyzerName.MatchString(name):
+		return nil, &types.ValidationException{Message: aws.String("Value at 'analyzerName' failed to satisfy constraint: Member must satisfy regular expression pattern: " + analyzerName.String())}
 	case !slices.Contains(in.Type.Values(), in.Type):
 		return nil, &types.ValidationException{Message: aws.String("Invalid analyzer type")}
 	case a.ofOrganization() && !c.w.mayAnalyze(c.caller.Account):
@@ -97,7 +104,7 @@ func deleteAnalyzer(c *call, in *accessanalyzer.DeleteAnalyzerInput) (*accessana
 	r := c.here()
 	i := slices.IndexFunc(r.Analyzers, func(a *analyzerState) bool { return a.Name == aws.ToString(in.AnalyzerName) })
 	if i < 0 {
-		return nil, &types.ResourceNotFoundException{Message: aws.String("Analyzer not found"), ResourceId: in.AnalyzerName, ResourceType: aws.String("ANALYZER")}
+		return nil, noAnalyzer(in.AnalyzerName)
 	}
 	r.Analyzers = slices.Delete(r.Analyzers, i, i+1)
 	return &accessanalyzer.DeleteAnalyzerOutput{}, nil
@@ -111,17 +118,7 @@ func listAnalyzers(c *call, in *accessanalyzer.ListAnalyzersInput) (*accessanaly
 		if in.Type != "" && in.Type != a.Type {
 			continue
 		}
-		s := types.AnalyzerSummary{
-			Arn: aws.String(c.arn("access-analyzer", "analyzer/"+a.Name)), Name: aws.String(a.Name), Type: a.Type, Status: types.AnalyzerStatusActive,
-			CreatedAt: aws.Time(a.Created), Tags: maps.Clone(a.Tags),
-		}
-		if a.ofOrganization() && !c.w.mayAnalyze(c.caller.Account) {
-			s.Status = types.AnalyzerStatusDisabled
-		}
-		if a.Days > 0 {
-			s.Configuration = &types.AnalyzerConfigurationMemberUnusedAccess{Value: types.UnusedAccessConfiguration{UnusedAccessAge: aws.Int32(a.Days)}}
-		}
-		all = append(all, s)
+		all = append(all, c.apiAnalyzer(a))
 	}
 	limit := 100
 	if in.MaxResults != nil {
@@ -132,4 +129,33 @@ func listAnalyzers(c *call, in *accessanalyzer.ListAnalyzersInput) (*accessanaly
 		return nil, &types.ValidationException{Message: aws.String("Invalid NextToken")}
 	}
 	return &accessanalyzer.ListAnalyzersOutput{Analyzers: page, NextToken: next}, nil
+}
+
+func noAnalyzer(name *string) error {
+	return &types.ResourceNotFoundException{Message: aws.String("Analyzer not found"), ResourceId: name, ResourceType: aws.String("ANALYZER")}
+}
+
+// apiAnalyzer is an analyzer as the API shows it.
+func (c *call) apiAnalyzer(a *analyzerState) types.AnalyzerSummary {
+	s := types.AnalyzerSummary{
+		Arn: aws.String(c.arn("access-analyzer", "analyzer/"+a.Name)), Name: aws.String(a.Name), Type: a.Type, Status: types.AnalyzerStatusActive,
+		CreatedAt: aws.Time(a.Created), Tags: maps.Clone(a.Tags),
+	}
+	if a.ofOrganization() && !c.w.mayAnalyze(c.caller.Account) {
+		s.Status = types.AnalyzerStatusDisabled
+	}
+	if a.Days > 0 {
+		s.Configuration = &types.AnalyzerConfigurationMemberUnusedAccess{Value: types.UnusedAccessConfiguration{UnusedAccessAge: aws.Int32(a.Days)}}
+	}
+	return s
+}
+
+func getAnalyzer(c *call, in *accessanalyzer.GetAnalyzerInput) (*accessanalyzer.GetAnalyzerOutput, error) {
+	for _, a := range c.here().Analyzers {
+		if a.Name == aws.ToString(in.AnalyzerName) {
+			s := c.apiAnalyzer(a)
+			return &accessanalyzer.GetAnalyzerOutput{Analyzer: &s}, nil
+		}
+	}
+	return nil, noAnalyzer(in.AnalyzerName)
 }
