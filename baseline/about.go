@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -60,17 +61,7 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 		return Explained{}, &orgs.UnknownError{Kind: "control", Name: id}
 	}
 	out := Explained{Control: c, About: c.about, Needs: append([]string{}, c.needs...), Settings: settingsOf(c), Deploys: []Piece{}}
-	turned := *cfg
-	turned.Baseline = map[string]spec.Control{}
-	for k, v := range cfg.Baseline {
-		turned.Baseline[k] = v
-	}
-	for _, need := range append([]string{id}, c.needs...) {
-		if !turned.Baseline[need].Enabled {
-			turned.Baseline[need] = spec.Control{Enabled: true}
-		}
-	}
-	b, err := Resolve(&turned, org, fallbackRegion)
+	b, err := Resolve(TurnedOn(cfg, id), org, fallbackRegion)
 	if err != nil {
 		return out, err
 	}
@@ -104,6 +95,23 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 		out.Removal = "while it is on, undo takes a run back, and teardown what orgguard appointed; switched off, everything stays as it is"
 	}
 	return out, nil
+}
+
+// TurnedOn is a configuration in which a control is on, with all that it needs. One that
+// was on keeps its settings.
+func TurnedOn(cfg *spec.Config, id string) *spec.Config {
+	turned := *cfg
+	turned.Baseline = maps.Clone(cfg.Baseline)
+	if turned.Baseline == nil {
+		turned.Baseline = map[string]spec.Control{}
+	}
+	for _, need := range needed(id) {
+		if entry := turned.Baseline[need]; !entry.Enabled {
+			entry.Enabled = true
+			turned.Baseline[need] = entry
+		}
+	}
+	return &turned
 }
 
 // settingsOf lists a control's settings with their defaults.

@@ -4,6 +4,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
 // What is said of a control is true: its example is a configuration that turns it
@@ -79,4 +86,47 @@ func TestSingleAccountTemplates(t *testing.T) {
 	if n < 14 {
 		t.Errorf("only %d controls", n)
 	}
+}
+
+// A template for an account without an organization says no more than it does: nothing of
+// what a control needs passes for the control.
+func TestWhatAnAccountAloneCanHave(t *testing.T) {
+	want := map[string]bool{}
+	for _, id := range []string{"chat-alert", "s3-public-access", "ebs-encryption", "imds-v2", "password-policy", "default-vpc", "guardduty", "access-analyzer", "securityhub", "securityhub-policy"} {
+		want[id] = true // has none
+	}
+	for _, c := range controls {
+		_, err := SingleAccount(parseConfig(t, "version: 1\nregions: [us-east-1]\n"), smallOrg("aws"), c.ID, "us-east-1")
+		if (err != nil) != want[c.ID] {
+			t.Errorf("%s: %v", c.ID, err)
+		}
+	}
+}
+
+// The trail of an account without an organization records, and its topic is encrypted.
+func TestTheTrailOfAnAccountAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := trailRig(t, false, demoConfig)
+		tmpl, err := SingleAccount(parseConfig(t, "version: 1\nregions: ["+tokyo+"]\nalerts: {email: [one@example.com]}\n"), smallOrg("aws"), "unauthorized-alert", tokyo)
+		noError(t, err)
+		in := &cloudformation.CreateStackInput{StackName: aws.String("alone"), TemplateBody: aws.String(tmpl.Body), Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam}}
+		for _, k := range sortedKeys(tmpl.Parameters) {
+			in.Parameters = append(in.Parameters, cfntypes.Parameter{ParameterKey: aws.String(k), ParameterValue: aws.String(tmpl.Parameters[k])})
+		}
+		cfg := r.member(shopProd, tokyo)
+		c := cloudformation.NewFromConfig(cfg)
+		_, err = c.CreateStack(t.Context(), in)
+		noError(t, err)
+		noError(t, cloudformation.NewStackCreateCompleteWaiter(c).Wait(t.Context(), &cloudformation.DescribeStacksInput{StackName: in.StackName}, 10*time.Minute))
+		status, err := cloudtrail.NewFromConfig(cfg).GetTrailStatus(t.Context(), &cloudtrail.GetTrailStatusInput{Name: aws.String("orgguard")})
+		noError(t, err)
+		if !aws.ToBool(status.IsLogging) || status.LatestDeliveryError != nil || status.LatestCloudWatchLogsDeliveryError != nil {
+			t.Errorf("%+v", status)
+		}
+		topic, err := sns.NewFromConfig(cfg).GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:" + tokyo + ":" + shopProd + ":orgguard-alerts")})
+		noError(t, err)
+		if topic.Attributes["KmsMasterKeyId"] != alertKeyAlias {
+			t.Errorf("topic: %v", topic.Attributes)
+		}
+	})
 }

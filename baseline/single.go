@@ -37,6 +37,7 @@ func SingleAccount(cfg *spec.Config, org *orgs.Organization, control, fallbackRe
 	}
 	u := unit{ID: "single", Stack: "orgguard-" + control, Description: "orgguard: " + control + ", for an account without an organization"}
 	var fragments []fragment
+	own := 0 // of the control itself, and not of what it needs
 	for _, c := range b.controls {
 		for _, p := range c.parts {
 			f, ok, err := b.singlePart(c, p)
@@ -44,6 +45,9 @@ func SingleAccount(cfg *spec.Config, org *orgs.Organization, control, fallbackRe
 				return Template{}, err
 			}
 			if ok {
+				if c.ID == control {
+					own++
+				}
 				f.unit = u.ID
 				fragments = append(fragments, f)
 			}
@@ -53,13 +57,30 @@ func SingleAccount(cfg *spec.Config, org *orgs.Organization, control, fallbackRe
 	switch {
 	case err != nil:
 		return Template{}, err
-	case t == nil:
-		return Template{}, fmt.Errorf("control %s deploys nothing that an account without an organization could have", control)
+	case t == nil || own == 0:
+		return Template{}, nothingAlone(control)
 	}
 	t.waitFor("Recorder", "RecorderRole", "LogBucketPolicy")
 	t.waitFor("DeliveryChannel", "LogBucketPolicy")
+	t.waitFor("Trail", "TrailBucketPolicy")
+	t.waitFor("UnauthorizedFilter", "TrailLogGroup")
 	return Template{Name: u.Stack, Body: t.template.body(), Parameters: t.params, Controls: wanted}, nil
 }
+
+// nothingAlone says why there is no template of a control for an account without an
+// organization.
+func nothingAlone(control string) error {
+	c, _ := controlOf(control)
+	err := fmt.Errorf("control %s deploys nothing that an account without an organization could have", control)
+	if slices.ContainsFunc(c.parts, func(p part) bool { u, _ := unitOf(p.unit); return u.direct }) {
+		return &orgs.Hinted{Err: err, Next: "it is set by API calls, and no template can: `orgguard render --control " + control + "` prints what is set"}
+	}
+	return err
+}
+
+// singleTemplates are those of what lives once in an organization, for an account without
+// one, by unit: <control>.<name>.yaml.
+var singleTemplates = map[string]string{"central": "bucket-single", trailUnit: "trail-single"}
 
 // needed is a control with all that it needs, and what these need.
 func needed(control string) []string {
@@ -80,17 +101,18 @@ func needed(control string) []string {
 }
 
 // singlePart is a part for an account without an organization; ok is false where
-// there is none. What lives once in an organization has one if there is a template
-// <control>.bucket-single.yaml: so far only the log bucket has.
+// there is none. What lives once in an organization has one if there is a template for
+// it, as the log bucket and the trail have; what counts in the trail's log group is the
+// same.
 func (b *Baseline) singlePart(c Control, p part) (f fragment, ok bool, err error) {
 	switch u, _ := unitOf(p.unit); {
 	case p.mode == spec.Central || u.direct:
 		return f, false, nil
-	case u.everywhere():
+	case u.everywhere() || u.ID == "trail-alerts":
 		f, err = b.fragment(c, p)
 		return f, err == nil, err
 	}
-	f, err = loadFragment(c.ID, p.unit, "bucket-single")
+	f, err = loadFragment(c.ID, p.unit, singleTemplates[p.unit])
 	if errors.Is(err, fs.ErrNotExist) {
 		return f, false, nil
 	}

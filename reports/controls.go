@@ -68,7 +68,10 @@ func WriteControl(w io.Writer, s Style, e baseline.Explained) error {
 	}
 	say("off", e.Off)
 	say("removal", e.Removal)
-	if e.Example != "" {
+	switch {
+	case strings.HasPrefix(e.Example, "scp: "): // it stands in a section of its own
+		say("example", e.Example)
+	case e.Example != "":
 		say("example", "baseline: {"+e.Example+"}")
 	}
 	_, err := io.WriteString(w, b.String())

@@ -71,6 +71,10 @@ func newControlsCommand(s streams) *cli.Command {
 
 // explain prints what there is to say about one control.
 func explain(ctx context.Context, s *session, id, format string) error {
+	if id == protect.Control {
+		e := explainedSCP()
+		return s.writeControl(format, e, func() error { return reports.WriteControl(s.out, s.style(), e) })
+	}
 	if err := ofBaseline(id); err != nil {
 		return err
 	}
@@ -83,6 +87,33 @@ func explain(ctx context.Context, s *session, id, format string) error {
 		return badInput(err)
 	}
 	return s.writeControl(format, e, func() error { return reports.WriteControl(s.out, s.style(), e) })
+}
+
+// explainedSCP is what there is to say about the policy, which is a section of the
+// configuration of its own.
+func explainedSCP() baseline.Explained {
+	all := catalogue()
+	c := all[len(all)-1]
+	return baseline.Explained{
+		Control: baseline.Control{ID: c.ID, Title: c.Title, Severity: c.Severity, Scope: c.Scope, Default: c.Default},
+		About: baseline.About{
+			Why: "Whoever administers a member account can stop the recorder and the alerts about it, and nobody would hear of it. A service control policy forbids it to everybody there, " +
+				"the root user included, but to the roles that keep the baseline. Before it is sent, an evaluator proves that those roles keep what they need, and after each wave that it is so.",
+			Cost:    "nothing: policies of AWS Organizations are free",
+			Example: "scp: {protect-config: {attach: [Workloads], break_glass_roles: [BreakGlass]}}",
+		},
+		Needs: []string{},
+		Settings: []baseline.Setting{
+			{Key: "attach", Default: "[root]", Doc: "roots and OUs, by id, name or path"},
+			{Key: "strict", Default: "true", Doc: "deny all that silences AWS Config and the alerts, and not only stopping and deleting the recorder"},
+			{Key: "exempt_roles", Default: "[]", Doc: "automation that must go on working, beside the roles of orgguard, StackSets and Control Tower"},
+			{Key: "break_glass_roles", Default: "[]", Doc: "roles that people use in an emergency"},
+			{Key: "extra_actions", Default: "[]", Doc: "denied as well"},
+		},
+		Deploys: []baseline.Piece{{Where: "management account", Type: "service control policy", Name: protect.PolicyName}},
+		Off:     "scp: {protect-config: {enabled: false}}",
+		Removal: "`orgguard scp remove --name " + protect.PolicyName + "` takes it off wave by wave, and `orgguard teardown` with the rest; switched off, it stays as it is",
+	}
 }
 
 // ofBaseline reports what is no control of the baseline.

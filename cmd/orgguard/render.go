@@ -97,6 +97,12 @@ func runRender(ctx context.Context, s *session, o renderOptions) ([]rendered, er
 		}
 	}
 	if o.control != "" {
+		if slices.ContainsFunc(baseline.Controls(), func(c baseline.Control) bool { return c.ID == o.control }) && !slices.Contains(base.Controls(), o.control) {
+			if base, err = baseline.Resolve(baseline.TurnedOn(cfg, o.control), org, s.region); err != nil {
+				return nil, badInput(err)
+			}
+			s.note("control %s is off in the configuration: this is what it would deploy if it were on", o.control)
+		}
 		parts, err := base.Fragments(o.control)
 		if err != nil {
 			return nil, badInput(err)
@@ -121,8 +127,10 @@ func runRender(ctx context.Context, s *session, o renderOptions) ([]rendered, er
 			names = near
 		}
 		return nil, badInput(&orgs.UnknownError{Kind: "stack", Name: o.stack, Near: names})
-	case slices.Contains(controlIDs(), o.control):
+	case o.control == protect.Control:
 		return nil, usage("control %s is off in the configuration", o.control)
+	case slices.Contains(controlIDs(), o.control):
+		return nil, usage("control %s deploys nothing with %s alerts", o.control, cfg.Alerts.Mode)
 	}
 	return nil, badInput(&orgs.UnknownError{Kind: "control", Name: o.control, Near: orgs.Nearest(o.control, controlIDs())})
 }
