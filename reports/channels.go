@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -18,8 +19,47 @@ type ChannelState struct {
 	Error              string // why it could not be told
 }
 
-// WriteChannels writes who has been told of which run, as a table.
-func WriteChannels(w io.Writer, s Style, channels []ChannelState) error {
+// ChannelsSchema is the schema of who has been told of which run.
+const ChannelsSchema = "orgguard.dev/notices/v1"
+
+// ChannelsFormats lists the formats of that.
+func ChannelsFormats() []Format { return []Format{Table, JSON} }
+
+// channelJSON is a ChannelState as JSON has it.
+type channelJSON struct {
+	Organization string    `json:"organization"`
+	Channel      string    `json:"channel"`
+	Run          int64     `json:"run"`
+	LastMessage  time.Time `json:"last_message,omitzero"`
+	State        string    `json:"state"` // "ok" or "failed"
+	Failures     int       `json:"failures"`
+	FailedSince  time.Time `json:"failed_since,omitzero"`
+	Error        string    `json:"error,omitempty"`
+}
+
+// WriteChannels writes who has been told of which run.
+func WriteChannels(w io.Writer, f Format, s Style, channels []ChannelState) error {
+	switch f {
+	case JSON:
+		out := struct {
+			Schema   string        `json:"schema"`
+			Channels []channelJSON `json:"channels"`
+		}{ChannelsSchema, []channelJSON{}}
+		for _, c := range channels {
+			state := "ok"
+			if c.Failures > 0 {
+				state = "failed"
+			}
+			out.Channels = append(out.Channels, channelJSON{c.Organization, c.Name, c.Run, utcSecond(c.Last), state, c.Failures, utcSecond(c.FailedSince), c.Error})
+		}
+		return writeJSON(w, out)
+	case Table:
+		return tableChannels(w, s, channels)
+	}
+	return fmt.Errorf("cannot write who was told as %q: it can be written as %s", string(f), enumerate(names(ChannelsFormats())))
+}
+
+func tableChannels(w io.Writer, s Style, channels []ChannelState) error {
 	g := newGrid(s)
 	if len(channels) == 0 {
 		g.line("Nobody has been told anything yet.", 0, nil)

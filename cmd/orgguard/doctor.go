@@ -55,6 +55,8 @@ func newDoctorCommand(s streams) *cli.Command {
 						in.Journal = doctor.Journal{Bucket: to.Where(), Err: to.Reach(ctx)}
 					}
 					checks = doctor.Diagnose(s.survey(ctx, o.command), in)
+					checks = append(append(checks, s.jobChecks(ctx)...), s.noticeChecks(ctx)...)
+					doctor.Sort(checks)
 				}
 				return s.tell(ctx, checks, o)
 			})

@@ -136,8 +136,12 @@ func newNoticesStatusCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:  "status",
 		Usage: "print who has been told of which run, and who could not be",
-		Flags: []cli.Flag{historyFlag()},
+		Flags: []cli.Flag{historyFlag(), formatFlag(reports.ChannelsFormats())},
 		Action: talking(s, func(c *cli.Context, t *session) error {
+			format, err := formatAmong(c.String("format"), "who was told", reports.ChannelsFormats())
+			if err != nil {
+				return err
+			}
 			return t.withHistory(c, func(ctx context.Context, h history.History) error {
 				var told notice.Told
 				err := h.Memo(ctx, func(old []byte) (_ []byte, err error) {
@@ -147,7 +151,7 @@ func newNoticesStatusCommand(s streams) *cli.Command {
 				if err != nil {
 					return err
 				}
-				if err := reports.WriteChannels(s.out, t.style(), told.List()); err != nil {
+				if err := reports.WriteChannels(s.out, format, t.style(), told.List()); err != nil {
 					return err
 				}
 				for _, ch := range told {

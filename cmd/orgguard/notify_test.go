@@ -565,3 +565,35 @@ func TestTheScheduledAuditTellsPeople(t *testing.T) {
 		t.Errorf("%d mails: %+v", len(got), got[len(got)-1])
 	}
 }
+
+// The key of a webhook that is in Secrets Manager is read by way of Parameter Store, with
+// the rights that an audit prints, and not without one of them.
+func TestASecretOfSecretsManager(t *testing.T) {
+	lw := newLimitedWorld(t, "central")
+	lw.cfg.HomeRegion = "us-east-1"
+	lw.cfg.Notices = spec.Notices{Language: "en", Webhooks: []spec.Webhook{{Name: "a", URL: "https://example.com/", SecretFrom: "secretsmanager:hooks/a"}}}
+	lw.w.PutSecret("100000000001", "us-east-1", "hooks/a", "s3cret")
+	lw.w.PutSecret("100000000001", "us-east-1", "hooks/other", "no")
+	read := func(source string) (string, error) {
+		as := lw.w.RolePrincipal("100000000001", limited, "orgguard")
+		s := &session{globals: globals{quiet: true, within: &within{lw.w, as}}, cfg: lw.cfg, now: time.Now}
+		tell, err := s.newTeller(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tell.secret(t.Context(), source)
+	}
+	need, _ := grantFor("notices test", lw.cfg)
+	lw.grant(need)
+	if got, err := read("secretsmanager:hooks/a"); err != nil || got != "s3cret" {
+		t.Errorf("%q %v", got, err)
+	}
+	if got, err := read("secretsmanager:hooks/other"); !orgs.Denied(err) {
+		t.Errorf("another secret: %q %v", got, err)
+	}
+	need.told = slices.DeleteFunc(slices.Clone(need.told), func(st policyStatement) bool { return st.Sid == "ReadSecretsManager" })
+	lw.grant(need)
+	if got, err := read("secretsmanager:hooks/a"); !orgs.Denied(err) {
+		t.Errorf("without a right to the secret itself: %q %v", got, err)
+	}
+}

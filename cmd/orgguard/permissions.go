@@ -134,6 +134,8 @@ var (
 	tellNotices = []string{
 		"events:PutEvents", "kms:Decrypt", "kms:GenerateDataKey", "secretsmanager:GetSecretValue", "securityhub:BatchImportFindings", "sns:Publish", "ssm:GetParameter",
 	}
+	// lookNotices is for looking at channels without sending anything.
+	lookNotices = []string{"events:DescribeEventBus", "sns:GetTopicAttributes"}
 	// writeLock is for the lock in the management account; a delegated
 	// administrator needs it of the access role there.
 	writeLock         = []string{"ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"}
@@ -172,8 +174,8 @@ var grants = map[string]grant{
 		member: readBaseline,
 	},
 	"doctor": {
-		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:GetRole", "iam:SimulatePrincipalPolicy"}),
-		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}),
+		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:GetRole", "iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, readHistory, lookNotices),
+		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}, readStacks, lookJobState),
 	},
 	"audit --stackset-drift": {
 		baseline: true,

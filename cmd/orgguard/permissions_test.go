@@ -335,7 +335,9 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 	})
 	lw.grant(grants["doctor"])
 	s := lw.session(reads)
-	for _, c := range doctor.Diagnose(s.survey(t.Context(), "doctor"), s.intent("doctor")) {
+	s.cfg.Notices.MailTopic, s.cfg.Notices.EventBus = "arn:aws:sns:us-east-1:100000000001:nowhere", "default"
+	checks := doctor.Diagnose(s.survey(t.Context(), "doctor"), s.intent("doctor"))
+	for _, c := range slices.Concat(checks, s.jobChecks(t.Context()), s.noticeChecks(t.Context())) {
 		switch {
 		case c.ID == "account-access" && c.Account == "300000000003": // nobody's rights are enough there
 		case len(refusals(c.What)) > 0 || c.Severity == doctor.Unknown:
@@ -344,8 +346,10 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 			t.Errorf("by the simulator: %s", c.What)
 		}
 	}
+	// What is asked where a job is installed is tried with schedule status.
+	status := join(grants["schedule status"].caller, grants["schedule status"].member)
 	for _, action := range slices.Concat(grants["doctor"].caller, grants["doctor"].member) {
-		if s.pool.Used()[action] == 0 {
+		if s.pool.Used()[action] == 0 && !slices.Contains(status, action) {
 			t.Errorf("doctor prints %s and never uses it", action)
 		}
 	}

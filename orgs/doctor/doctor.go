@@ -140,6 +140,8 @@ var questions = []Question{
 	{"stackset-size", "size of the stack sets", "CloudFormation refuses more stack instances in one stack set"},
 	{"journal", "bucket of the journal", "nothing is changed while the journal cannot be written"},
 	{"schedule", "engine of the scheduled audit", "what its function does not get to in its quarter of an hour is not assessed"},
+	{"scheduled-audit", "scheduled audit", "what does not run finds nothing, and nobody hears of it"},
+	{"notices", "channels of the notices", "who cannot be told does not know what changed"},
 	{"permissions", "permissions", "a command that lacks a right stops halfway"},
 }
 
@@ -149,6 +151,11 @@ func questionIndex(id string) int {
 
 // why says why a question matters.
 func why(id string) string { return questions[questionIndex(id)].Why }
+
+// About is the verdict of somebody who looked for the doctor, on one of its questions.
+func About(id string, severity Severity, what, fix string) Check {
+	return Check{ID: id, Severity: severity, What: what, Why: why(id), Fix: fix}
+}
 
 // Quota is a limit of AWS's, with where and when it was read: quotas change.
 type Quota struct {

@@ -20,6 +20,7 @@ type Choice[T any] struct {
 // Proposal is what a configuration for an organization should say.
 type Proposal struct {
 	Organization string
+	Management   orgs.AccountID
 	AccessRole   string
 	ExternalID   string
 	Regions      Choice[[]string]
@@ -68,7 +69,7 @@ type Given struct {
 // Propose makes a proposal.
 func Propose(s *survey.Survey, g Given) Proposal {
 	p := Proposal{
-		Organization: s.Org.ID, AccessRole: g.AccessRole, ExternalID: g.ExternalID, Email: g.Email,
+		Management: s.Org.ManagementAccount, Organization: s.Org.ID, AccessRole: g.AccessRole, ExternalID: g.ExternalID, Email: g.Email,
 		Zone: s.LandingZone.Value, Trails: s.Trails.Value, TrailsErr: s.Trails.Err,
 	}
 	seen := map[string]int{} // Regions with customer managed recorders

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/survey"
 )
 
@@ -70,6 +71,7 @@ func (p Proposal) YAML() []byte {
 	p.alerts(w)
 	p.baseline(w)
 	p.rollout(w)
+	p.notices(w)
 	return w.Bytes()
 }
 
@@ -127,6 +129,25 @@ func (p Proposal) alerts(w *writer) {
 		w.comment(2, "Alerts on API calls come by way of a trail: %q of %s logs for the whole organization.", t.Name, t.Home)
 	}
 	w.line("")
+}
+
+// notices are proposed where somebody hears alerts already. They stay a comment: their
+// topic does not exist yet, and the one of the alerts takes nothing but alerts.
+func (p Proposal) notices(w *writer) {
+	w.line("")
+	w.comment(0, "`orgguard schedule install` makes the audit run by itself, as often as this says.")
+	w.line("schedule: {every: 6h}")
+	if len(p.Email) == 0 {
+		return
+	}
+	account := p.Security.Value
+	if account == "" {
+		account = p.Management
+	}
+	w.line("")
+	w.comment(0, "Who is told what changed from one audit to the next. Make a topic in the account that audits, and subscribe %s to it: `aws sns create-topic --name security-notices --region %s`. `orgguard notices test` tries it.", strings.Join(p.Email, ", "), p.Home.Value)
+	w.line("# notices:")
+	w.line("#   mail_topic: %s", str("arn:"+orgs.PartitionOf(p.Home.Value).ID+":sns:"+p.Home.Value+":"+string(account)+":security-notices"))
 }
 
 func (p Proposal) baseline(w *writer) {

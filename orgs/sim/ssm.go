@@ -19,6 +19,49 @@ var parameterName = orgs.NewPattern(`^[a-zA-Z0-9_.\-/]+$`)
 // ssmState is Parameter Store in one account × Region.
 type ssmState struct {
 	Parameters map[string]*parameterState `json:"parameters,omitempty"`
+	// Secrets are those of Secrets Manager, by name. It has no API here: Parameter Store
+	// hands them out.
+	Secrets map[string]secretState `json:"secrets,omitempty"`
+}
+
+type secretState struct {
+	Suffix string `json:"suffix"` // six characters that end its ARN
+	Value  string `json:"value"`
+}
+
+// referencePrefix begins the names under which Parameter Store hands out secrets.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
+const referencePrefix = "/aws/reference/secretsmanager/"
+
+// PutSecret puts a secret into Secrets Manager.
+func (w *World) PutSecret(account, region, name, value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := &w.region(account, region).SSM
+	if s.Secrets == nil {
+		s.Secrets = map[string]secretState{}
+	}
+	s.Secrets[name] = secretState{Suffix: w.id(6), Value: value}
+	w.dirty()
+}
+
+// getSecret is a secret as a parameter: with the caller's own rights to it, and only
+// decrypted.
+func getSecret(c *call, in *ssm.GetParameterInput) (*ssm.GetParameterOutput, error) {
+	name := aws.ToString(in.Name)
+	secret, ok := c.here().SSM.Secrets[strings.TrimPrefix(name, referencePrefix)]
+	switch {
+	case !aws.ToBool(in.WithDecryption):
+		return nil, apiError("ValidationException", "WithDecryption flag must be True for retrieving a Secret Manager secret.")
+	case !ok:
+		return nil, noParameter(name)
+	}
+	if err := c.w.authorize(c, "secretsmanager:GetSecretValue", c.arn("secretsmanager", "secret:"+strings.TrimPrefix(name, referencePrefix)+"-"+secret.Suffix)); err != nil {
+		return nil, err
+	}
+	return &ssm.GetParameterOutput{Parameter: &types.Parameter{
+		ARN: aws.String(c.parameterARN(in.Name)), Name: aws.String(name), Value: aws.String(secret.Value), Type: types.ParameterTypeSecureString, DataType: aws.String("text"),
+	}}, nil
 }
 
 type parameterState struct {
@@ -70,6 +113,9 @@ func putParameter(c *call, in *ssm.PutParameterInput) (*ssm.PutParameterOutput, 
 
 func getParameter(c *call, in *ssm.GetParameterInput) (*ssm.GetParameterOutput, error) {
 	name := aws.ToString(in.Name)
+	if strings.HasPrefix(name, referencePrefix) {
+		return getSecret(c, in)
+	}
 	p := c.here().SSM.Parameters[name]
 	if p == nil {
 		return nil, noParameter(name)

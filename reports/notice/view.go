@@ -89,7 +89,7 @@ func (n Notice) viewOf(lang string, safe defuse, limit int) View {
 			}
 			out = append(out, Line{
 				word, short(l.Account, maxName), short(l.AccountName, maxName), short(l.OUPath, maxName), short(l.Region, maxName), short(l.Control, maxName),
-				short(l.Resource, maxName), short(l.Reason, maxReason), short(l.Fix, maxReason), l.Findings,
+				short(l.Resource, maxName), short(said(lang, l.Reason), maxReason), short(l.Fix, maxReason), l.Findings,
 			})
 		}
 		return out
