@@ -89,6 +89,9 @@ rendered: build
 	@for mode in central local overrides-central overrides-local; do \
 		bin/orgguard render --all --config cmd/orgguard/testdata/render-$$mode.yaml --output-dir bin/templates/$$mode || exit 1; \
 	done
+	@for control in config-delivery ssh-restricted default-sg-closed detective-guardrails admin-roles unauthorized-alert health-alert; do \
+		bin/orgguard render --quiet --control $$control --single-account --output-dir bin/templates/single || exit 1; \
+	done
 	@for engine in github-actions gitlab lambda stepfunctions; do \
 		bin/orgguard schedule render --quiet --for $$engine --output-dir bin/templates/schedule || exit 1; \
 	done

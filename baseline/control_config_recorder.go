@@ -66,7 +66,7 @@ var configRecorder = Control{
 		if region == "" {
 			region = b.Home
 		}
-		return map[string]string{"RecordingFrequency": frequency, "GlobalTypesRegion": region, "RecorderRole": r.Role}
+		return map[string]string{"RecordingFrequency": frequency, "GlobalTypesRegion": region, "RecorderRoleChoice": r.Role}
 	},
 }
 

@@ -212,6 +212,9 @@ func compose(u unit, fragments []fragment, values map[string]string) (*composed,
 		return nil, fmt.Errorf("unit %s: %w", u.ID, err)
 	}
 	for _, name := range c.parameters() {
+		if by, taken := c.owner[name]; taken && !u.direct {
+			return nil, fmt.Errorf("unit %s: a resource of %s has the name of parameter %s, which CloudFormation refuses", u.ID, by, name)
+		}
 		v, ok := values[name]
 		if !ok {
 			return nil, fmt.Errorf("unit %s: nobody gives parameter %s a value", u.ID, name)
