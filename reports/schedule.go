@@ -192,7 +192,7 @@ func tableJobResult(w io.Writer, s Style, r JobResult) error {
 		word, pen = "DRIFT", g.pens.bad
 	}
 	g.lead(word+"  ", pen, runCounts(*r.Run), g.pens.strong)
-	if c := r.Run.Changes; c.New+c.Resolved+c.Worse > 0 {
+	if c := r.Run.Changes; r.Run.Run > 1 && c.New+c.Resolved+c.Worse > 0 {
 		g.line(fmt.Sprintf("since the run before: %d new, %d resolved, %d worse", c.New, c.Resolved, c.Worse), 0, nil)
 	}
 	return g.flush(w)

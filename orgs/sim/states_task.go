@@ -69,6 +69,7 @@ func sent(v any) any {
 // https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 var taskCalls = map[string]taskCall{
 	"lambda:invoke":                         {"Lambda", invokeFunction},
+	"batch:submitJob.sync":                  {"Batch", submitBatchJob},
 	"sns:publish":                           integration[sns.PublishInput]("SNS", "SNS", "Publish", "Message"),
 	"sqs:sendMessage":                       integration[sqs.SendMessageInput]("SQS", "SQS", "SendMessage", "MessageBody"),
 	"states:startExecution":                 integration[sfn.StartExecutionInput]("StepFunctions", "SFN", "StartExecution", "Input"),

@@ -18,12 +18,13 @@ type World struct {
 	mu    sync.Mutex // guards everything below
 	state *State
 
-	sessions   map[string]session        // by access key id; never saved
-	evaluators map[string]*scp.Evaluator // by account id; dropped when the organization changes
-	identity   map[string]*scp.Evaluator // by identity-policy digest
-	functions  map[string]Function       // by ARN; never saved
-	program    Program                   // what functions run that CloudFormation made; never saved
-	busy       bool                      // with what waits for functions
+	sessions   map[string]session                    // by access key id; never saved
+	evaluators map[string]*scp.Evaluator             // by account id; dropped when the organization changes
+	identity   map[string]*scp.Evaluator             // by identity-policy digest
+	functions  map[string]Function                   // by ARN; never saved
+	program    Program                               // what functions run that CloudFormation made; never saved
+	batch      func(context.Context, BatchJob) error // what runs jobs of AWS Batch; never saved
+	busy       bool                                  // with what waits for functions
 	faults     Faults
 	timing     Timing
 	now        func() time.Time
