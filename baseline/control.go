@@ -129,6 +129,18 @@ func Actions(cfg *spec.Config) (reads, writes, undoes []string) {
 	return reads, writes, undoes
 }
 
+// ServiceReads are the IAM actions with which Decisions looks, sorted.
+func ServiceReads(cfg *spec.Config) []string {
+	var reads []string
+	for _, c := range controls {
+		if c.on(cfg) && slices.ContainsFunc(c.parts, func(p part) bool { return slices.Contains(organizationUnits, p.unit) }) {
+			reads = append(reads, c.Reads...)
+		}
+	}
+	slices.Sort(reads)
+	return slices.Compact(reads)
+}
+
 func (c Control) undoes() []string {
 	if c.Undoes == nil {
 		return c.Writes

@@ -81,7 +81,8 @@ var hubPolicyControl = Control{
 	}, dismissing...),
 }
 
-// hubPolicyTargets are the ids of the roots and OUs that the settings name, sorted.
+// hubPolicyTargets are the ids of the roots and OUs that the settings name, sorted;
+// without those that lie below another, which reaches them.
 func hubPolicyTargets(set *HubPolicySettings, org *orgs.Organization) ([]string, error) {
 	var ids []string
 	var problems []error
@@ -94,7 +95,11 @@ func hubPolicyTargets(set *HubPolicySettings, org *orgs.Organization) ([]string,
 		ids = append(ids, string(ou.ID))
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids), errors.Join(problems...)
+	ids = slices.Compact(ids)
+	below := func(id string) bool {
+		return slices.ContainsFunc(ids, func(top string) bool { return top != id && org.Under(orgs.NodeID(id), orgs.NodeID(top)) })
+	}
+	return slices.DeleteFunc(slices.Clone(ids), below), errors.Join(problems...)
 }
 
 // hubPolicyRegions are the Regions that the policy names, sorted.

@@ -352,3 +352,29 @@ func TestRegionsOfEffectivePolicies(t *testing.T) {
 		t.Error("an effective policy that nobody can read is no policy")
 	}
 }
+
+func TestTargetsOfTheHubPolicy(t *testing.T) {
+	org := newBaseline(t, demoConfig).Org
+	id := func(ref string) string {
+		ou, err := org.FindOU(ref)
+		noError(t, err)
+		return string(ou.ID)
+	}
+	for name, c := range map[string]struct{ attach, want []string }{
+		"the root":             {[]string{"root"}, []string{id("root")}},
+		"twice":                {[]string{"Sandbox", "Root/Sandbox"}, []string{id("Sandbox")}},
+		"one below another":    {[]string{"Workloads/Prod", "Workloads"}, []string{id("Workloads")}},
+		"all of it, and an OU": {[]string{"Sandbox", "root"}, []string{id("root")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := hubPolicyTargets(&HubPolicySettings{Attach: c.attach}, org)
+			noError(t, err)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("targets (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := hubPolicyTargets(&HubPolicySettings{Attach: []string{"Elsewhere"}}, org); err == nil {
+		t.Error("an OU that is not there is a target")
+	}
+}

@@ -152,6 +152,10 @@ func TestSecurityHubOfOthersIsRespected(t *testing.T) {
 		for _, task := range r.plan(t).Tasks {
 			t.Errorf("%s %s: policies decide", task.Verb, task.Resource)
 		}
+		b := r.open(t)
+		if got := b.Decisions(ctx, b.pool, 4); len(got) != 1 || got[0].What != "Security Hub is configured centrally" || !slices.Equal(got[0].Regions, []string{tokyo}) {
+			t.Errorf("what is told beforehand: %+v", got)
+		}
 	})
 	inBubble(t, func(t *testing.T) {
 		r := demoRig(t, only(twoStandards))

@@ -54,6 +54,9 @@ func newDoctorCommand(s streams) *cli.Command {
 						to := s.journalCopy()
 						in.Journal = doctor.Journal{Bucket: to.Where(), Err: to.Reach(ctx)}
 					}
+					for _, d := range s.base.Decisions(ctx, s.pool, s.workers()) {
+						in.Services = append(in.Services, doctor.Service(d))
+					}
 					checks = doctor.Diagnose(s.survey(ctx, o.command), in)
 					checks = append(append(checks, s.jobChecks(ctx)...), s.noticeChecks(ctx)...)
 					doctor.Sort(checks)

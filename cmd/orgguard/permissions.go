@@ -289,6 +289,10 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 	if cfg.Journal.Bucket != "" && command == "doctor" {
 		g.caller, g.member = join(g.caller, []string{"s3:ListBucket"}), join(g.member, []string{"s3:ListBucket"})
 	}
+	if command == "doctor" {
+		reads := baseline.ServiceReads(cfg)
+		g.caller, g.member = join(g.caller, reads), join(g.member, reads)
+	}
 	if !g.baseline {
 		return g, true
 	}

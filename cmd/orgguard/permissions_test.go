@@ -333,10 +333,14 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 		s.ControlTower = &sim.LandingZoneSpec{HomeRegion: "us-east-1", Regions: []string{"us-east-1"}, LogArchive: "log-archive", Audit: "security", Enrolled: []string{"Infrastructure/Network"}}
 		s.DelegatedAdministrators = []sim.DelegateSpec{{Account: "security", Services: []string{"guardduty.amazonaws.com"}}}
 	})
-	lw.grant(grants["doctor"])
+	lw.grant(lw.need("doctor"))
 	s := lw.session(reads)
 	s.cfg.Notices.MailTopic, s.cfg.Notices.EventBus = "arn:aws:sns:us-east-1:100000000001:nowhere", "default"
-	checks := doctor.Diagnose(s.survey(t.Context(), "doctor"), s.intent("doctor"))
+	in := s.intent("doctor")
+	for _, d := range s.base.Decisions(t.Context(), s.pool, 4) {
+		in.Services = append(in.Services, doctor.Service(d))
+	}
+	checks := doctor.Diagnose(s.survey(t.Context(), "doctor"), in)
 	for _, c := range slices.Concat(checks, s.jobChecks(t.Context()), s.noticeChecks(t.Context())) {
 		switch {
 		case c.ID == "account-access" && c.Account == "300000000003": // nobody's rights are enough there

@@ -54,6 +54,7 @@ func Diagnose(s *survey.Survey, in Intent) []Check {
 	d.regions()
 	d.recorders()
 	d.stackSets()
+	d.services()
 	d.schedule()
 	d.journal()
 	d.permissions()
@@ -434,6 +435,26 @@ func (d *diagnosis) stackSets() {
 			c.Severity = Warning
 			c.Fix = "ask AWS Support for more stack instances in a stack set before the next accounts join"
 		}
+	}
+}
+
+// services tells what a rollout leaves to others.
+func (d *diagnosis) services() {
+	for _, s := range d.in.Services {
+		a, _ := d.s.Org.Account(s.Account)
+		if s.Err != nil {
+			c := d.at("services", Unknown, a, "%s: %s", s.Control, orgs.Reason(s.Err))
+			c.Region = list(s.Regions, 3)
+			if orgs.Denied(s.Err) {
+				c.Fix = "orgguard permissions --command doctor"
+			}
+			continue
+		}
+		c := d.at("services", Warning, a, "%s: %s", s.Control, s.What)
+		c.Region, c.Fix = list(s.Regions, 3), s.Next
+	}
+	if len(d.in.Services) == 0 {
+		d.add("services", OK, "nobody else decides about the services that are on")
 	}
 }
 

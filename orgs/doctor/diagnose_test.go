@@ -133,6 +133,12 @@ func TestEachTroubleIsNamedWithItsFix(t *testing.T) {
 		{"a schedule that one function keeps", func(_ *survey.Survey, in *Intent) { in.Schedule = "engine lambda: 26" }, "schedule", OK, "engine lambda: 26", ""},
 		{"a schedule that is too much for it", func(_ *survey.Survey, in *Intent) { in.Schedule, in.Overdone = "engine lambda, but", true }, "schedule", Warning, "but", "stepfunctions"},
 		{"a stack set that is nearly too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 95_000}} }, "stackset-size", Warning, "95000", "Support"},
+		{"a service that others decide about", func(_ *survey.Survey, in *Intent) {
+			in.Services = []Service{{Control: "securityhub", Account: "200000000000", Regions: []string{"us-east-1"}, What: "Security Hub is configured centrally", Next: "change the policies"}}
+		}, "services", Warning, "securityhub: Security Hub is configured centrally", "change the policies"},
+		{"a service that nobody could ask", func(_ *survey.Survey, in *Intent) {
+			in.Services = []Service{{Control: "securityhub", Account: "200000000000", Err: refused}}
+		}, "services", Unknown, "AccessDenied", "--command doctor"},
 		{"a right that the command lacks", func(s *survey.Survey, _ *Intent) {
 			member(s).Rights = known(survey.Rights{Denied: []survey.Denial{{Action: "m:Write", Organization: true}}})
 		}, "permissions", Blocker, "the access role lacks rights for rollout: m:Write (by a service control policy)", "orgguard permissions --command rollout"},

@@ -138,6 +138,7 @@ var questions = []Question{
 	{"regions", "Regions", "where a Region is off nothing can be deployed, and nothing runs either"},
 	{"recorders", "recorders and channels", "AWS Config takes one recorder and one channel in an account and Region: a second one makes a stack fail"},
 	{"stackset-size", "size of the stack sets", "CloudFormation refuses more stack instances in one stack set"},
+	{"services", "services of the organization", "what others decide about them a rollout leaves as it is"},
 	{"journal", "bucket of the journal", "nothing is changed while the journal cannot be written"},
 	{"schedule", "engine of the scheduled audit", "what its function does not get to in its quarter of an hour is not assessed"},
 	{"scheduled-audit", "scheduled audit", "what does not run finds nothing, and nobody hears of it"},
@@ -205,11 +206,23 @@ type Intent struct {
 	// says that it is too much for it.
 	Schedule string
 	Overdone bool
+	// Services are what others decide about the services that are on.
+	Services []Service
 	Journal  Journal
 	// Command is the command whose rights must not lack; Commands are the
 	// rights of each, in the order in which they are told.
 	Command  string
 	Commands []Command
+}
+
+// Service is something about a service that others decide.
+type Service struct {
+	Control string
+	Account orgs.AccountID
+	Regions []string
+	What    string
+	Next    string
+	Err     error // why nobody could look
 }
 
 // Command is a command and the actions that it needs.
