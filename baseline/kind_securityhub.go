@@ -285,10 +285,11 @@ func revertSecurityHub(ctx context.Context, s site, r Resource, was any) error {
 }
 
 func securityHubAdmin(ctx context.Context, s site) (orgs.AccountID, error) {
-	return hubAdmin(ctx, s, types.SecurityHubFeatureSecurityHub)
+	return hubAdmin(ctx, s, "") // which is understood where there is no Security Hub V2, too
 }
 
-// hubAdmin is the administrator of Security Hub CSPM or of Security Hub V2.
+// hubAdmin is the administrator of Security Hub V2, or of Security Hub CSPM where no
+// feature is named.
 func hubAdmin(ctx context.Context, s site, feature types.SecurityHubFeature) (orgs.AccountID, error) {
 	out, err := s.SecurityHub.ListOrganizationAdminAccounts(ctx, &securityhub.ListOrganizationAdminAccountsInput{Feature: feature}, s.at.SecurityHub)
 	if err != nil || len(out.AdminAccounts) == 0 {
