@@ -170,7 +170,15 @@ func TestEveryCombinationRenders(t *testing.T) {
 					}
 					n += len(c.parts)
 				}
-				for _, tmpl := range b.Templates() {
+				templates := b.Templates()
+				if alerts, _ := b.tamperWish(); len(alerts) > 0 { // the scheduled audit's
+					body, err := b.tamperBody(alerts)
+					if err != nil {
+						t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
+					}
+					templates = append(templates, Template{Name: jobTamperStack, Body: body})
+				}
+				for _, tmpl := range templates {
 					if len(tmpl.Body) >= maxTemplate {
 						t.Errorf("%s has %d bytes", tmpl.Name, len(tmpl.Body))
 					}
