@@ -77,7 +77,7 @@ func (st *aggregatorState) read(ctx context.Context, s site) error {
 // lacks are the wanted Regions whose findings are not gathered.
 func (st aggregatorState) lacks(r Resource) []string {
 	var out []string
-	for _, region := range strings.Split(r.str("Regions"), ",") {
+	for _, region := range r.names("Regions") {
 		var linked bool
 		switch st.Mode {
 		case "ALL_REGIONS":
@@ -87,7 +87,7 @@ func (st aggregatorState) lacks(r Resource) []string {
 		case linkSpecified:
 			linked = slices.Contains(st.Regions, region)
 		}
-		if region != "" && region != st.Region && !linked {
+		if region != st.Region && !linked {
 			out = append(out, region)
 		}
 	}
@@ -139,7 +139,7 @@ func repairAggregator(ctx context.Context, s site, r Resource, _ any) error {
 		return st.link(ctx, s, linkSpecified, append(slices.Clone(st.Regions), st.lacks(r)...))
 	}
 	_, err = s.SecurityHub.CreateFindingAggregator(ctx, &securityhub.CreateFindingAggregatorInput{
-		RegionLinkingMode: aws.String(linkSpecified), Regions: strings.Split(r.str("Regions"), ","),
+		RegionLinkingMode: aws.String(linkSpecified), Regions: r.names("Regions"),
 	}, s.at.SecurityHub)
 	if err != nil {
 		return fmt.Errorf("gather the findings of all Regions: %w", err)
@@ -170,7 +170,7 @@ func undoAggregator(s scope, _ Resource, state any) string {
 
 // own says whether an aggregator is as orgguard makes it: it has no tags to tell by.
 func (st aggregatorState) own(s site, r Resource) bool {
-	wanted := slices.Sorted(slices.Values(strings.Split(r.str("Regions"), ",")))
+	wanted := slices.Sorted(slices.Values(r.names("Regions")))
 	return st.Admin == orgs.AccountID(r.str("Account")) && st.ARN != "" && st.Region == s.at.Region && st.Mode == linkSpecified && slices.Equal(st.Regions, wanted)
 }
 

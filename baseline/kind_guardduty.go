@@ -112,7 +112,7 @@ func observeGuardDuty(ctx context.Context, s site, r Resource) (any, error) {
 	if by.Admin == "" {
 		return st, nil
 	}
-	if err := st.read(ctx, s.in(by.Admin), plansOf(r, "Plans")); err != nil {
+	if err := st.read(ctx, s.in(by.Admin), r.names("Plans")); err != nil {
 		return nil, fmt.Errorf("look at GuardDuty's administrator %s: %w", by.Admin, err)
 	}
 	if len(compareGuardDuty(r, st)) > 0 {
@@ -216,22 +216,16 @@ func guardDutyMembers(ctx context.Context, s site, detector string) (map[orgs.Ac
 // atOnce is how many accounts a call about members takes, and a page of them has.
 const atOnce = 50
 
-// plansOf are the protection plans that a property of a resource names, by GuardDuty's
-// names.
-func plansOf(r Resource, property string) []string {
-	return slices.DeleteFunc(strings.Split(r.str(property), ","), func(p string) bool { return p == "" })
-}
-
 // plansToSet are the plans that are not turned on by themselves as wanted, with how they
 // must be. One for new accounts that is on for all of them is left alone.
 func (st guardDutyState) plansToSet(r Resource) map[string]string {
 	out := map[string]string{}
-	for _, plan := range plansOf(r, "Plans") {
+	for _, plan := range r.names("Plans") {
 		if st.Plans[plan] != r.str("AutoEnable") {
 			out[plan] = r.str("AutoEnable")
 		}
 	}
-	for _, plan := range plansOf(r, "NewPlans") {
+	for _, plan := range r.names("NewPlans") {
 		if have := orNone(st.Plans[plan]); have == string(types.OrgFeatureStatusNone) {
 			out[plan] = string(types.OrgFeatureStatusNew)
 		}
@@ -264,7 +258,7 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 		add(Mismatch{Reason: "GuardDuty does not enable every account by itself", Expected: want, Actual: st.AutoEnable, Verb: "update"})
 	}
 	set := st.plansToSet(r)
-	for _, plan := range plansOf(r, "Plans") {
+	for _, plan := range r.names("Plans") {
 		if set[plan] != "" {
 			add(Mismatch{Reason: "protection plan " + plan + " is not enabled in every account", Expected: want, Actual: orNone(st.Plans[plan]), Verb: "update"})
 		}
@@ -272,7 +266,7 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 			add(Mismatch{Reason: "protection plan " + plan + " is off in the administrator's account", Expected: true, Actual: false, Verb: "enable"})
 		}
 	}
-	for _, plan := range plansOf(r, "NewPlans") {
+	for _, plan := range r.names("NewPlans") {
 		if set[plan] != "" {
 			add(Mismatch{Reason: "protection plan " + plan + " is not enabled in accounts that join", Expected: set[plan], Actual: orNone(st.Plans[plan]), Verb: "update"})
 		}
@@ -395,7 +389,7 @@ func (st *guardDutyState) detector(ctx context.Context, s site, r Resource) erro
 	if !st.On {
 		in.Enable = aws.Bool(true)
 	}
-	for _, plan := range plansOf(r, "Plans") {
+	for _, plan := range r.names("Plans") {
 		if !st.Own[plan] {
 			in.Features = append(in.Features, types.DetectorFeatureConfiguration{Name: types.DetectorFeature(plan), Status: types.FeatureStatusEnabled})
 		}

@@ -75,11 +75,6 @@ var hubPolicyKind = kind{
 // hubPolicyDescription is the policy's in AWS Organizations.
 const hubPolicyDescription = "orgguard: keeps Security Hub on"
 
-// names are a property that is a list with commas between.
-func (r Resource) names(key string) []string {
-	return slices.DeleteFunc(strings.Split(r.str(key), ","), func(s string) bool { return s == "" })
-}
-
 // hubPolicyText is what the policy says.
 // https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_security_hub_syntax.html
 func hubPolicyText(r Resource) string {

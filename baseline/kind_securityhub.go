@@ -338,9 +338,8 @@ var hubStandardsKind = kind{
 // standardARNs are the standards of a resource. The oldest one has no Region.
 func standardARNs(r Resource, partition, region string) []string {
 	var out []string
-	for _, name := range strings.Split(r.str("Standards"), ",") {
+	for _, name := range r.names("Standards") {
 		switch name {
-		case "":
 		case oldestCIS:
 			out = append(out, fmt.Sprintf("arn:%s:securityhub:::ruleset/%s", partition, name))
 		default:

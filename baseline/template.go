@@ -357,6 +357,11 @@ func (r Resource) str(key string) string {
 	}
 }
 
+// names returns a string property that is a list with commas between.
+func (r Resource) names(key string) []string {
+	return slices.DeleteFunc(strings.Split(r.str(key), ","), func(s string) bool { return s == "" })
+}
+
 // list returns a list property; a single value counts as a list of one.
 func (r Resource) list(key string) []any {
 	switch v := r.Props[key].(type) {
