@@ -22,6 +22,8 @@ type Control struct {
 	// Undoes are those that an undo and a teardown need; nil when they are the
 	// Writes.
 	Undoes []string `json:"-"`
+	// more are those that only some settings need besides; nil for most.
+	more func(settings any) actions
 
 	about About
 
@@ -48,6 +50,9 @@ type Control struct {
 	// template is templates/<control>.rule.yaml.
 	alert *alert
 }
+
+// actions are IAM actions: what an audit, a rollout, and an undo or a teardown need.
+type actions struct{ reads, writes, undoes []string }
 
 // part is a control's contribution to a unit.
 type part struct {
@@ -104,23 +109,11 @@ func Actions(cfg *spec.Config) (reads, writes, undoes []string) {
 	for _, c := range controls {
 		if c.on(cfg) {
 			reads, writes, undoes = append(reads, c.Reads...), append(writes, c.Writes...), append(undoes, c.undoes()...)
+			for _, some := range c.given(cfg) {
+				m := c.more(some)
+				reads, writes, undoes = append(reads, m.reads...), append(writes, m.writes...), append(undoes, m.undoes...)
+			}
 		}
-	}
-	if configRecorder.on(cfg) {
-		if recordersSomewhere(cfg, func(s *RecorderSettings) bool { return s.Existing == "replace" }) {
-			writes = append(writes, replaceActions...)
-			undoes = append(undoes, replaceActions...)
-		}
-		if recordersSomewhere(cfg, func(s *RecorderSettings) bool { return s.Role == linkedRole }) {
-			writes = append(writes, "iam:CreateServiceLinkedRole")
-		}
-	}
-	if cloudtrailControl.on(cfg) && delegatesTrail(cfg) {
-		reads, writes = append(reads, "organizations:ListDelegatedAdministrators"), slices.Concat(writes, appointing, []string{"cloudtrail:RegisterOrganizationDelegatedAdmin"})
-		undoes = slices.Concat(undoes, dismissing, []string{"cloudtrail:DeregisterOrganizationDelegatedAdmin"})
-	}
-	if guardDuty.on(cfg) && watchesPlans(cfg) {
-		reads, writes = append(reads, "guardduty:GetMemberDetectors"), append(writes, "guardduty:UpdateMemberDetectors")
 	}
 	for _, list := range []*[]string{&reads, &writes, &undoes} {
 		slices.Sort(*list)
@@ -139,6 +132,26 @@ func ServiceReads(cfg *spec.Config) []string {
 	}
 	slices.Sort(reads)
 	return slices.Compact(reads)
+}
+
+// given are the settings of a control that has more rights with some of them, as the
+// baseline and each override give them.
+func (c Control) given(cfg *spec.Config) []any {
+	if c.more == nil {
+		return nil
+	}
+	var out []any
+	add := func(of map[string]spec.Control) {
+		entry, given := of[c.ID]
+		if some := c.settings(); given && entry.Decode(some).Err() == nil { // Resolve says what is wrong
+			out = append(out, some)
+		}
+	}
+	add(cfg.Baseline)
+	for _, o := range cfg.Overrides {
+		add(o.Baseline)
+	}
+	return out
 }
 
 func (c Control) undoes() []string {

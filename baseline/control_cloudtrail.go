@@ -112,6 +112,14 @@ var cloudtrailControl = Control{
 		"cloudtrail:AddTags", "cloudtrail:CreateTrail", "cloudtrail:DeleteTrail", "cloudtrail:PutEventSelectors", "cloudtrail:StartLogging", "cloudtrail:UpdateTrail",
 		"logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:TagResource", "organizations:EnableAWSServiceAccess",
 	},
+	more: func(s any) (a actions) {
+		if s.(*TrailSettings).Account == "security" { // as CloudTrail's delegated administrator
+			a.reads = []string{"organizations:ListDelegatedAdministrators"}
+			a.writes = append([]string{"cloudtrail:RegisterOrganizationDelegatedAdmin"}, appointing...)
+			a.undoes = append([]string{"cloudtrail:DeregisterOrganizationDelegatedAdmin"}, dismissing...)
+		}
+		return a
+	},
 }
 
 // trailSettings are the settings of cloudtrail, its defaults where it is off.
@@ -124,13 +132,6 @@ func (b *Baseline) trailSettings() *TrailSettings {
 
 // cloudtrailID is the control's id, for those that the control's own value refers to.
 const cloudtrailID = "cloudtrail"
-
-// delegatesTrail says whether a configuration has the trail made by the security account,
-// as CloudTrail's delegated administrator.
-func delegatesTrail(cfg *spec.Config) bool {
-	s := cloudtrailControl.settings().(*TrailSettings)
-	return cfg.Baseline[cloudtrailID].Decode(s).Err() == nil && s.Account == "security" // Resolve says what is wrong
-}
 
 // trailRegion is the trail's home Region.
 func (b *Baseline) trailRegion() string {

@@ -68,6 +68,16 @@ var configRecorder = Control{
 		}
 		return map[string]string{"RecordingFrequency": frequency, "GlobalTypesRegion": region, "RecorderRoleChoice": r.Role}
 	},
+	more: func(s any) (a actions) {
+		r := s.(*RecorderSettings)
+		if r.Existing == "replace" {
+			a.writes, a.undoes = slices.Clone(replaceActions), replaceActions
+		}
+		if r.Role == linkedRole {
+			a.writes = append(a.writes, "iam:CreateServiceLinkedRole")
+		}
+		return a
+	},
 }
 
 // noteRecorderRole says what Security Hub makes of recorders with a role of their own.

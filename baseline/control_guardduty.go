@@ -86,11 +86,10 @@ var guardDuty = Control{
 		"guardduty:DeleteMembers", "guardduty:DisableOrganizationAdminAccount", "guardduty:DisassociateMembers", "guardduty:StopMonitoringMembers",
 		"guardduty:UpdateOrganizationConfiguration",
 	}, dismissing...),
-}
-
-// watchesPlans says whether a configuration names protection plans for every account:
-// then the administrator is asked about those of each member.
-func watchesPlans(cfg *spec.Config) bool {
-	var s GuardDutySettings
-	return cfg.Baseline[guardDuty.ID].Decode(&s).Err() == nil && len(s.Plans) > 0 // Resolve says what is wrong
+	more: func(s any) (a actions) {
+		if len(s.(*GuardDutySettings).Plans) > 0 { // the administrator is asked about those of each member
+			a.reads, a.writes = []string{"guardduty:GetMemberDetectors"}, []string{"guardduty:UpdateMemberDetectors"}
+		}
+		return a
+	},
 }

@@ -326,7 +326,7 @@ func repairGuardDuty(ctx context.Context, s site, r Resource, _ any) error {
 			return fmt.Errorf("let GuardDuty enable every account: %w", err)
 		}
 	}
-	if err := st.enrol(ctx, s); err != nil {
+	if err := st.enrol(ctx, s); err != nil || len(r.names("Plans")) == 0 {
 		return err
 	}
 	return enablePlans(ctx, s, r)

@@ -1,8 +1,6 @@
 package baseline
 
 import (
-	"slices"
-
 	"github.com/orgguard/orgguard/orgs/spec"
 )
 
@@ -48,17 +46,6 @@ func (b *Baseline) Existing() string {
 		return s.Existing
 	}
 	return ""
-}
-
-// recordersSomewhere says whether a configuration has, in any account, recorders of
-// which something is true.
-func recordersSomewhere(cfg *spec.Config, is func(*RecorderSettings) bool) bool {
-	says := func(controls map[string]spec.Control) bool {
-		s := configRecorder.settings().(*RecorderSettings)
-		entry, given := controls[configRecorder.ID]
-		return given && entry.Decode(s).Err() == nil && is(s) // Resolve says what is wrong
-	}
-	return says(cfg.Baseline) || slices.ContainsFunc(cfg.Overrides, func(o spec.Override) bool { return says(o.Baseline) })
 }
 
 // BucketSetting is the log bucket that a configuration names; "" when orgguard
