@@ -32,14 +32,7 @@ alerts: {email: [security@example.com]}
 // Every role that could stand in is taken away: the OrganizationAccountAccessRole
 // of every account.
 func TestAfterBootstrapNothingNeedsOrganizationAccountAccessRole(t *testing.T) {
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := demoWorld(t)
 	cfg, err := spec.Parse("test.yaml", []byte(bootstrappedConfig), baseline.Known())
 	if err != nil {
 		t.Fatal(err)

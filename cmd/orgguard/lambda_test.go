@@ -276,14 +276,7 @@ func TestAFunctionWhoseTimeIsUpKeepsWhatItKnows(t *testing.T) {
 }
 
 func timeIsUp(t *testing.T) {
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := demoWorld(t)
 	bucketName := "org-state"
 	if _, err := s3.NewFromConfig(w.ManagementConfig("us-east-1")).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucketName}); err != nil {
 		t.Fatal(err)
@@ -314,14 +307,7 @@ func timeIsUp(t *testing.T) {
 // What AWS Organizations tells of an account that is created, is invited or moves passes
 // one of the rules, and the function reads the account from it.
 func TestEventsAboutAccountsBeginAudits(t *testing.T) {
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := demoWorld(t)
 	files, err := schedule.Render("lambda", schedule.Job{
 		Name: "orgguard-audit", Every: schedule.Intervals[0], Config: "orgguard.yaml", Partition: "aws", Region: "us-east-1", AuditRole: "A", Host: "gitlab.com", Version: "v1",
 	})

@@ -111,11 +111,16 @@ func (s *session) newTeller(ctx context.Context, historyName string) (*teller, e
 // in is the SDK's configuration in the Region of an ARN, or at home.
 func (t *teller) in(arn string) aws.Config {
 	cfg := t.aws.Copy()
-	cfg.Region = t.home
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[0] == "arn" {
-		cfg.Region = parts[3]
-	}
+	cfg.Region = regionOf(arn, t.home)
 	return cfg
+}
+
+// regionOf is the Region of an ARN; of a bare name it is home.
+func regionOf(arn, home string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[0] == "arn" {
+		return parts[3]
+	}
+	return home
 }
 
 // channels are those of the configuration, those that people read first.

@@ -73,14 +73,7 @@ type noticeWorld struct {
 
 func newNoticeWorld(t *testing.T) *noticeWorld {
 	t.Helper()
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := demoWorld(t)
 	nw := &noticeWorld{t: t, w: w, cfg: w.ManagementConfig("us-east-1"), code: http.StatusOK, now: time.Date(2027, 3, 31, 6, 0, 0, 0, time.UTC)}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)

@@ -63,18 +63,8 @@ type limitedWorld struct {
 
 func newLimitedWorld(t *testing.T, alerts string, change ...func(*sim.Spec)) *limitedWorld {
 	t.Helper()
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	scenario.Organization.NoPaths = true // the API that needs the most calls
-	for _, f := range change {
-		f(&scenario)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noPaths := func(scenario *sim.Spec) { scenario.Organization.NoPaths = true } // the API that needs the most calls
+	w := demoWorld(t, append([]func(*sim.Spec){noPaths}, change...)...)
 	text := fmt.Appendf(nil, permissionsConfig, alerts)
 	text = append(text, "baseline:\n"...)
 	for _, c := range baseline.Controls() {

@@ -87,14 +87,7 @@ func TestTheJobsOfBatchMakeAnAudit(t *testing.T) {
 			"${queue}", arn+"job-queue/orgguard-audit", `"Queue"`, `"`+arn+`job-queue/orgguard-audit"`,
 			"${part}", arn+"job-definition/orgguard-audit-part:1", "${merge}", arn+"job-definition/orgguard-audit-merge:1").Replace(string(text))
 	}
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := demoWorld(t)
 	var submitted []string
 	w.SetBatch(func(_ context.Context, j sim.BatchJob) error {
 		submitted = append(submitted, j.JobName)

@@ -72,7 +72,7 @@ func (s *session) noticeChecks(ctx context.Context) []doctor.Check {
 		if t.arn == "" {
 			continue
 		}
-		at := s.pool.Home(strings.SplitN(t.arn, ":", 6)[3])
+		at := s.pool.Home(regionOf(t.arn, s.base.Home))
 		got, err := s.pool.SNS.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &t.arn}, at.SNS)
 		switch {
 		case err != nil:
@@ -84,10 +84,7 @@ func (s *session) noticeChecks(ctx context.Context) []doctor.Check {
 		}
 	}
 	if n.EventBus != "" {
-		region := s.base.Home
-		if p := strings.SplitN(n.EventBus, ":", 6); len(p) == 6 {
-			region = p[3]
-		}
+		region := regionOf(n.EventBus, s.base.Home)
 		if _, err := s.pool.Events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(n.EventBus)}, s.pool.Home(region).Events); err != nil {
 			unseen("event-bus, "+n.EventBus, err)
 		} else {

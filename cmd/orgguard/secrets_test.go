@@ -22,20 +22,14 @@ import (
 // the external id, tags of other people's things, tokens of SNS, credentials.
 func TestNoPlanShowsASecret(t *testing.T) {
 	const inTag, externalID = "hunter2-in-a-tag", "external-id-secret-42"
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range scenario.OUs {
-		scenario.OUs[i].Tags = map[string]string{"password": inTag}
-		for j := range scenario.OUs[i].Accounts {
-			scenario.OUs[i].Accounts[j].Tags = map[string]string{"password": inTag}
+	w := demoWorld(t, func(scenario *sim.Spec) {
+		for i := range scenario.OUs {
+			scenario.OUs[i].Tags = map[string]string{"password": inTag}
+			for j := range scenario.OUs[i].Accounts {
+				scenario.OUs[i].Accounts[j].Tags = map[string]string{"password": inTag}
+			}
 		}
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	tagDefaultVPC(t, w, inTag)
 	parse := func(text string) *spec.Config {
 		cfg, err := spec.Parse("test.yaml", []byte(text), baseline.Known())

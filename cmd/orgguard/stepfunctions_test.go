@@ -303,14 +303,7 @@ func TestAPartThatKeepsDyingIsNotAssessed(t *testing.T) {
 // In the demo organization, from the security account, with the rights of the template
 // and no other: the function's own, and the audit role's in the accounts.
 func TestTheScheduledAuditNeedsNoMoreThanItHas(t *testing.T) {
-	scenario, err := sim.Scenario("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := sim.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := demoWorld(t)
 	const security = "200000000001"
 	management := organizations.NewFromConfig(w.ManagementConfig("us-east-1"))
 	if _, err := cloudformation.NewFromConfig(w.ManagementConfig("us-east-1")).ActivateOrganizationsAccess(t.Context(), &cloudformation.ActivateOrganizationsAccessInput{}); err != nil {
