@@ -72,6 +72,78 @@ func (b *Baseline) lookBeside(ctx context.Context, pool *access.Pool, kind strin
 	return observeStack(ctx, b.besideSite(pool, x), x.Stack)
 }
 
+// Trigger is whether something that happens in an account, or to it, begins an audit of
+// it.
+type Trigger struct {
+	On bool `json:"on"`
+	// Why not, with what would make it so; "" where it does.
+	Why string `json:"why,omitempty"`
+	// Wanted says that it would, if the job was installed as it should be.
+	Wanted bool `json:"wanted"`
+}
+
+// lookTrigger says whether such a stack is as it should be, and what it made. A stack does
+// not know that somebody switched its rules off, or sends their events elsewhere.
+func (b *Baseline) lookTrigger(ctx context.Context, pool *access.Pool, kind, body string) (Trigger, error) {
+	x := b.besides()[kind]
+	x.body = body
+	s := b.besideSite(pool, x)
+	st, err := observeStack(ctx, s, x.Stack)
+	if err != nil {
+		return Trigger{}, err
+	}
+	install := "orgguard schedule install"
+	if x.account == b.Org.ManagementAccount && !b.ownsManagement(pool) {
+		install += ", from the management account"
+	}
+	off := func(format string, args ...any) (Trigger, error) {
+		return Trigger{Wanted: true, Why: fmt.Sprintf(format, args...) + ": " + install}, nil
+	}
+	switch {
+	case !st.Exists:
+		return off("there is no stack %s", x.Stack)
+	case !st.Ours:
+		return off("stack %s does not carry orgguard's tag, so somebody else made it; when it is gone", x.Stack)
+	case st.inProgress():
+		return off("CloudFormation is at work on stack %s (%s); when it is done", x.Stack, st.Status)
+	case !sound[st.Status]:
+		return off("stack %s is %s, and its events say why", x.Stack, st.Status)
+	case !st.is(&x.composed):
+		return off("stack %s is not as it should be (%s)", x.Stack, differing(st, &x.composed))
+	}
+	rules, err := x.rules(s)
+	if err != nil {
+		return Trigger{}, err
+	}
+	for _, r := range rules {
+		state, err := observeRule(ctx, s, r)
+		if err != nil {
+			return Trigger{}, err
+		}
+		why := "is gone"
+		if state != nil {
+			wrong := compareRule(r, state)
+			if len(wrong) == 0 {
+				continue
+			}
+			why = "is not as its stack made it (" + wrong[0].Reason + ")"
+		}
+		return Trigger{Wanted: true, Why: fmt.Sprintf("rule %s %s: orgguard schedule remove, then install, or put it right by hand", r.str("Name"), why)}, nil
+	}
+	return Trigger{On: true, Wanted: true}, nil
+}
+
+// rules are the rules that such a stack makes.
+func (x beside) rules(s site) ([]Resource, error) {
+	t, err := parseTemplate(x.Stack, []byte(x.body))
+	if err != nil {
+		return nil, err
+	}
+	at := s.base.scope(x.account, x.region)
+	at.params = x.params
+	return t.resources(at, "AWS::Events::Rule")
+}
+
 // besideChange is a change of such a stack.
 func (p *proposer) besideChange(x beside, c plan.Change) plan.Change {
 	a, _ := p.Org.Account(x.account)

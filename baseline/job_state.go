@@ -43,8 +43,10 @@ type JobState struct {
 	Alarms  []JobAlarm `json:"alarms"`
 	Dead    int        `json:"dead_letters"` // messages in the queue of what failed
 	Bucket  string     `json:"bucket"`
-	// Tamper is whether tampering with an account begins an audit of it.
-	Tamper TamperTrigger `json:"tamper_trigger"`
+	// Joining is whether an account that is created, joins or moves is audited, and Tamper
+	// one that somebody tampers with.
+	Joining Trigger `json:"account_trigger"`
+	Tamper  Trigger `json:"tamper_trigger"`
 	// Unseen are the questions that nobody answered.
 	Unseen []string `json:"unseen,omitempty"`
 
@@ -88,7 +90,9 @@ func (b *Baseline) LookJobState(ctx context.Context, pool *access.Pool, wanted J
 	look("function", j.lookFunction(ctx, s, st.Params[codeParam]))
 	look("alarms", j.lookAlarms(ctx, s))
 	look("queue", j.lookQueue(ctx, s))
-	j.Tamper, err = b.lookTamper(ctx, s)
+	j.Joining, err = b.lookTrigger(ctx, pool, jobEvents, wanted.Events)
+	look("accounts that join or move", err)
+	j.Tamper, err = b.lookTamper(ctx, pool)
 	look("tampering", err)
 	return j, ctx.Err()
 }
@@ -171,6 +175,15 @@ func jobFailures(ctx context.Context, s site) (int, error) {
 // sound are the states in which a stack is what somebody wanted.
 var sound = map[string]bool{"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "IMPORT_COMPLETE": true}
 
+// Untold is what people are told of tampering that begins no audit, where nobody wants it
+// to; "" where it does, or should.
+func (j JobState) Untold() string {
+	if j.Tamper.Wanted || j.Tamper.Why == "" {
+		return ""
+	}
+	return tamperUntold(j.Tamper.Why)
+}
+
 // Problems are what keeps the job from being what the configuration wants, each in a
 // sentence with what to do. last is when the last whole audit was made, zero for never,
 // and every the time between two.
@@ -203,6 +216,7 @@ func (j JobState) Problems(now, last time.Time, every time.Duration) []string {
 		add(a.State == "ALARM" && !waiting, "alarm %s is in ALARM", a.Name)
 		add(a.Muted, "alarm %s tells nobody: its actions are off", a.Name)
 	}
+	add(j.Joining.Wanted && !j.Joining.On, "accounts that are created, join or move begin no audit: %s", j.Joining.Why)
 	add(j.Tamper.Wanted && !j.Tamper.On, "tampering with an account begins no audit of it: %s", j.Tamper.Why)
 	add(j.Dead > 0, "%d of its events could not be handled: they are in the queue %s-dlq, with the reason", j.Dead, JobName)
 	add(last.IsZero(), "it has not run yet: orgguard schedule run")

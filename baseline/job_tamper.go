@@ -30,15 +30,6 @@ const tamperDescription = "orgguard: audits the account in which somebody touche
 // alertBus is the bus to which all accounts send what their alerts are about.
 const alertBus = "orgguard-alerts"
 
-// TamperTrigger is whether tampering with an account begins an audit of it.
-type TamperTrigger struct {
-	On bool `json:"on"`
-	// Why not, with what would make it so; "" where it does.
-	Why string `json:"why,omitempty"`
-	// Wanted says that it would, if the job was installed as it should be.
-	Wanted bool `json:"wanted"`
-}
-
 // tamperWish says whether the configuration lets tampering be told on a central bus;
 // why not is "" where it does.
 func (b *Baseline) tamperWish() (alerts []Control, whyNot string) {
@@ -64,15 +55,6 @@ func (b *Baseline) tamperBus(ctx context.Context, pool *access.Pool) (bool, erro
 }
 
 const noAlertBus = "there is no bus " + alertBus + " yet: rollout, then schedule install"
-
-// Note is what people are told of tampering that begins no audit, because nobody wants
-// it to; "" where it does, or should.
-func (t TamperTrigger) Note() string {
-	if t.On || t.Wanted || t.Why == "" {
-		return ""
-	}
-	return "tampering with an account begins no audit of it, which waits for the next run: " + t.Why
-}
 
 // tamperBody is the template of the stack with the rules for these alerts.
 func (b *Baseline) tamperBody(alerts []Control) (string, error) {
@@ -169,7 +151,7 @@ func (p *proposer) tamper(l *JobLook) {
 		why = noAlertBus
 	}
 	if why != "" {
-		p.Proposal.Notes = append(p.Proposal.Notes, TamperTrigger{Why: why}.Note())
+		p.Proposal.Notes = append(p.Proposal.Notes, tamperUntold(why))
 		p.dropBeside(jobTamper, l.tamper, "there is nothing any more that its rules could hear")
 		return
 	}
@@ -182,50 +164,27 @@ func (p *proposer) tamper(l *JobLook) {
 }
 
 // lookTamper says whether tampering begins an audit.
-func (b *Baseline) lookTamper(ctx context.Context, s site) (TamperTrigger, error) {
+func (b *Baseline) lookTamper(ctx context.Context, pool *access.Pool) (Trigger, error) {
 	alerts, why := b.tamperWish()
 	if why != "" {
-		return TamperTrigger{Why: why}, nil
+		return Trigger{Why: why}, nil
 	}
-	there, err := b.tamperBus(ctx, s.Pool)
+	there, err := b.tamperBus(ctx, pool)
 	switch {
 	case err != nil:
-		return TamperTrigger{}, err
+		return Trigger{}, err
 	case !there:
-		return TamperTrigger{Why: noAlertBus}, nil
+		return Trigger{Why: noAlertBus}, nil
 	}
-	x := b.besides()[jobTamper]
-	if x.body, err = b.tamperBody(alerts); err != nil {
-		return TamperTrigger{}, err
+	body, err := b.tamperBody(alerts)
+	if err != nil {
+		return Trigger{}, err
 	}
-	st, err := observeStack(ctx, s, x.Stack)
-	switch {
-	case err != nil:
-		return TamperTrigger{}, err
-	case !st.Exists:
-		return TamperTrigger{Wanted: true, Why: "there is no stack " + x.Stack + ": schedule install"}, nil
-	case !st.is(&x.composed) || !sound[st.Status]:
-		return TamperTrigger{Wanted: true, Why: "stack " + x.Stack + " is not as it should be: schedule install"}, nil
-	}
-	// A stack does not know that somebody switched its rules off.
-	bus := alertBus
-	for _, r := range auditRules(alerts) {
-		found, err := s.rule(ctx, r, &bus)
-		switch {
-		case err != nil:
-			return TamperTrigger{}, err
-		case found == nil || found.state == "DISABLED":
-			return TamperTrigger{Wanted: true, Why: "rule " + r + " of bus " + bus + " is off or gone: schedule remove, then install, or enable it"}, nil
-		}
-	}
-	return TamperTrigger{On: true, Wanted: true}, nil
+	return b.lookTrigger(ctx, pool, jobTamper, body)
 }
 
-// auditRules are the names of the rules that tamperBody makes.
-func auditRules(alerts []Control) []string {
-	var out []string
-	for _, c := range alerts {
-		out = append(out, JobName+"-"+strings.TrimSuffix(c.ID, "-alert"))
-	}
-	return out
+// tamperUntold is what people are told of tampering that begins no audit, because nobody wants
+// it to.
+func tamperUntold(why string) string {
+	return "tampering with an account begins no audit of it, which waits for the next run: " + why
 }

@@ -31,6 +31,8 @@ func TestWhatIsWrongWithAJob(t *testing.T) {
 		{"an alarm that is gone", func(j *JobState) { j.Alarms = j.Alarms[:1] }, now, "is gone"},
 		{"an alarm", func(j *JobState) { j.Alarms[0].State = "ALARM" }, now, "orgguard-audit-failing is in ALARM"},
 		{"an alarm that tells nobody", func(j *JobState) { j.Alarms[1].Muted = true }, now, "its actions are off"},
+		{"no rules about accounts", func(j *JobState) { j.Joining = Trigger{Wanted: true, Why: "there is no stack"} }, now, "accounts that are created, join or move begin no audit: there is no stack"},
+		{"no rules about tampering, which nobody wants", func(j *JobState) { j.Tamper = Trigger{Why: "alerts are local"} }, now, ""},
 		{"events that failed", func(j *JobState) { j.Dead = 2 }, now, "2 of its events"},
 		{"no run yet, of which the silence is no news", func(j *JobState) { j.Alarms[1].State = "ALARM" }, time.Time{}, "it has not run yet"},
 	} {

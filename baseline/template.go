@@ -124,8 +124,9 @@ type scope struct {
 	params            map[string]string
 }
 
-// resources evaluates the template for one account × Region, in its order.
-func (t template) resources(s scope) ([]Resource, error) {
+// resources evaluates the template for one account × Region, in its order; with types,
+// only what is of these.
+func (t template) resources(s scope, types ...string) ([]Resource, error) {
 	e := &evaluator{t: t, scope: s}
 	m := get(t.root, "Resources")
 	if m == nil {
@@ -138,6 +139,9 @@ func (t template) resources(s scope) ([]Resource, error) {
 			continue
 		}
 		r := Resource{LogicalID: id, Type: get(body, "Type").Value, Props: map[string]any{}}
+		if len(types) > 0 && !slices.Contains(types, r.Type) {
+			continue
+		}
 		if props := get(body, "Properties"); props != nil {
 			v := e.eval(props)
 			r.Props, _ = v.(map[string]any)

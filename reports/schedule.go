@@ -125,15 +125,19 @@ func scheduleRows(r Schedule) [][2]string {
 	if r.Next != nil {
 		rows = append(rows, [2]string{"next run", fmt.Sprintf("%s, in %s", r.Next.UTC().Format("2006-01-02 15:04 UTC"), ago(r.Next.Sub(r.GeneratedAt)))})
 	}
-	tamper := "begins no audit"
-	if r.Tamper.On {
-		tamper = "begins an audit of the account at once"
-	}
-	rows = append(rows, [2]string{"tampering", tamper})
+	rows = append(rows, [2]string{"joining", begins(r.Joining)}, [2]string{"tampering", begins(r.Tamper)})
 	for _, a := range r.Alarms {
 		rows = append(rows, [2]string{"alarm", a.Name + " " + a.State})
 	}
 	return append(rows, [2]string{"failed", count(r.Dead, "event", "events") + " in the queue " + r.Stack + "-dlq"}, [2]string{"history", "s3://" + r.Bucket + "/orgguard/history"})
+}
+
+// begins says whether something begins an audit.
+func begins(t baseline.Trigger) string {
+	if t.On {
+		return "begins an audit of the account at once"
+	}
+	return "begins no audit"
 }
 
 // lastRun is an audit in a line.

@@ -99,7 +99,7 @@ var (
 		"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SetQueueAttributes", "sqs:TagQueue",
 		"states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine", "states:TagResource", "states:UpdateStateMachine",
 	}
-	lookJobState = []string{"cloudwatch:DescribeAlarms", "events:DescribeEventBus", "events:DescribeRule", "lambda:GetFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes"}
+	lookJobState = []string{"cloudwatch:DescribeAlarms", "events:DescribeEventBus", "events:DescribeRule", "events:ListTargetsByRule", "lambda:GetFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes"}
 	readHistory  = []string{"s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
 	runJob       = []string{"lambda:InvokeFunction", "scheduler:GetSchedule", "sqs:GetQueueAttributes", "states:DescribeExecution", "states:StartExecution"}
 	// sendLiveTest is for every account that sends a test event, and for that of the topic.

@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
 	"github.com/orgguard/orgguard/baseline"
+	"github.com/orgguard/orgguard/orgs/access"
 	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/orgs/sim"
 )
@@ -89,6 +93,85 @@ func (lw *limitedWorld) tamperJob() {
 	_, err4 := functions.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: name, S3Bucket: bucket, S3Key: aws.String("other.zip")})
 	if err := errors.Join(err, err2, err3, err4); err != nil {
 		lw.t.Fatal(err)
+	}
+}
+
+// tamperBeside does to the job's stack in the management account what can be done to it,
+// and looks after each.
+func (lw *limitedWorld) tamperBeside(look func(want string)) {
+	lw.t.Helper()
+	ctx, cfg := lw.t.Context(), lw.w.Config("us-east-1", lw.w.RolePrincipal("100000000001", "OrgAdmin", "somebody"))
+	rules, stacks, name := eventbridge.NewFromConfig(cfg), cloudformation.NewFromConfig(cfg), aws.String(baseline.JobName+"-events")
+	is, err := stacks.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: name, TemplateStage: cfntypes.TemplateStageOriginal})
+	if err != nil {
+		lw.t.Fatal(err)
+	}
+	bus := []cfntypes.Parameter{{ParameterKey: aws.String("BusArn"), ParameterValue: aws.String("arn:aws:events:ap-northeast-1:200000000001:event-bus/orgguard-audit")}}
+	able, ours := []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam}, []cfntypes.Tag{{Key: aws.String("managed-by"), Value: aws.String("orgguard")}}
+	drop := func() error {
+		_, err := stacks.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: name})
+		return err
+	}
+	for _, c := range []struct {
+		do   func() error
+		want string
+	}{
+		{func() error {
+			_, err := rules.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("orgguard-audit-moved")})
+			return err
+		}, "rule orgguard-audit-moved is not as its stack made it (the rule is disabled)"},
+		{func() error {
+			_, err := rules.EnableRule(ctx, &eventbridge.EnableRuleInput{Name: aws.String("orgguard-audit-moved")})
+			_, err2 := rules.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{Rule: aws.String("orgguard-audit-joined"), Ids: []string{"audit"}})
+			return errors.Join(err, err2)
+		}, "rule orgguard-audit-joined is not as its stack made it (the rule has no target"},
+		{func() error {
+			_, err := stacks.UpdateStack(ctx, &cloudformation.UpdateStackInput{
+				StackName: name, Capabilities: able, Parameters: bus, Tags: ours, TemplateBody: aws.String(strings.Replace(*is.TemplateBody, "MoveAccount, ", "", 1)),
+			})
+			return err
+		}, "stack orgguard-audit-events is not as it should be (the template): orgguard schedule install"},
+		{drop, "there is no stack orgguard-audit-events: orgguard schedule install"},
+		{func() error {
+			_, err := stacks.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: name, Capabilities: able, Parameters: bus, TemplateBody: is.TemplateBody})
+			return err
+		}, "somebody else made it"},
+		{func() error {
+			_, err := lw.iam("100000000001").CreateRole(ctx, &iam.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)})
+			if err != nil {
+				return err
+			}
+			_, err = stacks.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: name, Capabilities: able, Parameters: bus, Tags: ours, TemplateBody: is.TemplateBody})
+			_, err2 := lw.iam("100000000001").DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})
+			return errors.Join(err, err2)
+		}, "stack orgguard-audit-events is ROLLBACK_COMPLETE, and its events say why: orgguard schedule install"},
+	} {
+		if strings.Contains(c.want, "ROLLBACK") {
+			if err := drop(); err != nil {
+				lw.t.Fatal(err)
+			}
+		}
+		if err := c.do(); err != nil {
+			lw.t.Fatalf("%s: %v", c.want, err)
+		}
+		look(c.want)
+	}
+}
+
+// fromOutside looks at the job from the security account, whom nobody lets into the
+// management account: what cannot be seen there is no problem, and is not well either.
+func (lw *limitedWorld) fromOutside(dir string) {
+	lw.t.Helper()
+	s := lw.session(reads)
+	s.aws = lw.w.Config("ap-northeast-1", lw.w.RolePrincipal("200000000001", "OrganizationAccountAccessRole", "somebody"))
+	s.config, s.configGiven = filepath.Join(dir, "orgguard.yaml"), true
+	var err error
+	if s.pool, err = access.New(lw.t.Context(), s.aws, access.Options{Role: limited, ReadOnly: true, NoRateLimits: true}); err != nil {
+		lw.t.Fatal(err)
+	}
+	r, err := s.scheduleStatus(lw.t.Context(), jobFlags{})
+	if err != nil || len(r.Unseen) != 1 || !strings.HasPrefix(r.Unseen[0], "accounts that join or move: ") || scheduleCode(r) != exitIncomplete {
+		lw.t.Errorf("from the security account: unseen %q, %v, exit code %d", r.Unseen, err, scheduleCode(r))
 	}
 }
 
@@ -177,6 +260,13 @@ func TestTheScheduledAuditGetsByWithTheRightsItPrints(t *testing.T) {
 		return []byte("{}"), nil
 	})
 	look("it has not run yet")
+	lw.tamperBeside(func(want string) {
+		t.Helper()
+		look(want, "it has not run yet")
+	})
+	install(first, jobFlags{})
+	look("it has not run yet")
+	lw.fromOutside(dir)
 	begin()
 	lw.tamperJob()
 	look("its schedule is off", "its function is gone, or may not run", "its function runs another package", "it has not run yet")

@@ -93,7 +93,7 @@ func (s *session) scheduleStatus(ctx context.Context, f jobFlags) (reports.Sched
 			r.Next = &next
 		}
 	}
-	if note := r.Tamper.Note(); note != "" {
+	if note := r.Untold(); note != "" {
 		r.Notes = append(r.Notes, note)
 	}
 	r.Problems = r.JobState.Problems(r.GeneratedAt, last, every.Duration())
