@@ -45,14 +45,6 @@ type Explained struct {
 	Removal  string    `json:"removal"`
 }
 
-// places are the words for where a unit lives.
-var places = map[place]string{
-	everyRegion: "every account × Region", homeOfEach: "every account, home Region", globalOfEach: "every account, global Region",
-	alertsOfEach: "every account × Region with alerts", securityOnly: "security account", managementOnly: "management account",
-	trailOwner:   "management account, the trail's Region",
-	securityEach: "security account, every Region", managementEach: "management account, every Region",
-}
-
 // Explain says what there is to say about a control, in the alert mode of the
 // configuration and whether it is on there or not.
 func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string) (Explained, error) {
@@ -60,31 +52,21 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 	if !ok {
 		return Explained{}, &orgs.UnknownError{Kind: "control", Name: id}
 	}
+	var err error
+	if c.Scope, err = c.where(); err != nil {
+		return Explained{}, err
+	}
 	out := Explained{Control: c, About: c.about, Needs: append([]string{}, c.needs...), Settings: settingsOf(c), Deploys: []Piece{}}
 	b, err := Resolve(TurnedOn(cfg, id), org, fallbackRegion)
 	if err != nil {
 		return out, err
 	}
 	for _, u := range b.units {
-		account, where := orgs.AccountID("111111111111"), places[u.place]
-		if u.place == securityOnly || u.place == securityEach {
-			account = b.Security
-		}
-		switch {
-		case u.place == trailOwner && b.trailAccount() != b.Org.ManagementAccount:
-			account, where = b.Security, "security account, the trail's Region"
-		case u.place == managementOnly || u.place == trailOwner:
-			account = b.Org.ManagementAccount
-		}
-		rs, err := u.resources(b.scope(account, b.Home))
+		pieces, err := b.pieces(u, id)
 		if err != nil {
 			return out, err
 		}
-		for _, r := range rs {
-			if r.Control == id {
-				out.Deploys = append(out.Deploys, Piece{Stack: u.Stack, Where: where, Type: r.Type, Name: strings.TrimPrefix(r.label(), kinds[r.Type].noun+" ")})
-			}
-		}
+		out.Deploys = append(out.Deploys, pieces...)
 	}
 	out.Off = fmt.Sprintf("baseline: {%s: false}", id)
 	out.Removal = "switch it off and run a rollout: CloudFormation takes it out of its stacks; a stack of which nothing else is left stays as it is"
@@ -93,6 +75,52 @@ func Explain(cfg *spec.Config, org *orgs.Organization, id, fallbackRegion string
 	}
 	if slices.ContainsFunc(out.Deploys, func(p Piece) bool { return kinds[p.Type].revert != nil }) {
 		out.Removal = "while it is on, undo takes a run back, and teardown what orgguard appointed; switched off, everything stays as it is"
+	}
+	return out, nil
+}
+
+// pieces are what the control makes by the unit, each where it lives.
+func (b *Baseline) pieces(u *composed, id string) ([]Piece, error) {
+	account, whose := orgs.AccountID("111111111111"), ""
+	switch u.place {
+	case securityOnly, securityEach:
+		account = b.Security
+	case managementOnly, managementEach:
+		account = b.Org.ManagementAccount
+	case trailOwner:
+		account, whose = b.Org.ManagementAccount, places[managementOnly].who
+		if owner := b.trailAccount(); owner != account {
+			account, whose = owner, places[securityOnly].who
+		}
+	}
+	// A resource that is made in one Region is looked for there.
+	regions := []string{b.Home}
+	for _, p := range sortedKeys(boundRegions) {
+		if region := u.params[p]; region != "" && !slices.Contains(regions, region) {
+			regions = append(regions, region)
+		}
+	}
+	var out []Piece
+	seen := map[string]bool{}
+	for _, region := range regions {
+		rs, err := u.resources(b.scope(account, region))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rs {
+			if r.Control != id || seen[r.LogicalID] {
+				continue
+			}
+			seen[r.LogicalID] = true
+			w := whereOf(u.unit, u.template, r.LogicalID, r.Type)
+			if whose != "" {
+				w.who = whose
+				if w.regions != "" {
+					w.regions = ", the trail's Region"
+				}
+			}
+			out = append(out, Piece{Stack: u.Stack, Where: w.String(), Type: r.Type, Name: strings.TrimPrefix(r.label(), kinds[r.Type].noun+" ")})
+		}
 	}
 	return out, nil
 }

@@ -12,7 +12,7 @@ type Control struct {
 	ID       string           `json:"id"`
 	Title    string           `json:"title"`
 	Severity finding.Severity `json:"severity"` // of its drift
-	Scope    string           `json:"scope"`    // where it holds, in words
+	Scope    string           `json:"scope"`    // where it lives, in words; Catalogue and Explain say it
 	Default  bool             `json:"default"`  // on when the configuration is silent
 
 	// Reads and Writes are the IAM actions that an audit and a rollout need for
@@ -175,7 +175,7 @@ func controlOf(id string) (Control, bool) {
 	return controls[i], true
 }
 
-// Controls returns what this package's controls are, without what they do.
+// Controls returns what this package's controls are, without what they do, and where.
 func Controls() []Control { return slices.Clone(controls) }
 
 // Known tells the configuration what it may say about controls.

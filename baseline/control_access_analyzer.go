@@ -28,7 +28,6 @@ func (s *AnalyzerSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-getting-started.html
 var accessAnalyzer = Control{
 	ID: "access-analyzer", Title: "IAM Access Analyzer looks for what the organization opens to the outside", Severity: finding.Medium,
-	Scope: "organization × Region, by API",
 	about: About{
 		Why: "A bucket, key, role or queue that somebody outside the organization may use is found without a rule for each. " +
 			"An analyzer of the organization that is there is taken as it is, whether the management account has it or the administrator, since there are only a few to be had.",

@@ -5,7 +5,7 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // accessKeyAlert: no long-lived credential is made unseen.
 var accessKeyAlert = Control{
 	ID: "access-key-alert", Title: "Somebody is told when an access key is created", Severity: finding.Medium,
-	Scope: "every account, in the partition's global Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "Access keys do not expire and are what leaks most.",
 		Cost:    "nothing to speak of",

@@ -94,7 +94,6 @@ func (s *AdminRolesSettings) size() int {
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 var adminRoles = Control{
 	ID: "admin-roles", Title: "People administer accounts with roles that cannot take the baseline away", Severity: finding.Medium,
-	Scope: "every account",
 	about: About{
 		Why:     "Who administers an account with AdministratorAccess can take away whatever the SCP does not name. These roles have a boundary that they can neither change nor shake off.",
 		Cost:    "nothing",

@@ -31,7 +31,7 @@ const keyPrice = 1
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 var alertTopic = Control{
 	ID: "alert-topic", Title: "Alerts have a way to people", Severity: finding.High,
-	Scope: "the security account (central alerts) or every account × Region (local alerts)", Default: true,
+	Default: true,
 	about: About{
 		Why: "An alert that reaches nobody is none. What cannot be delivered waits two weeks in a dead-letter queue.",
 		Cost: "with central alerts one KMS key, USD 1 a month; with local alerts one for each account × Region, " +

@@ -33,7 +33,6 @@ import (
 // https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 var chatAlert = Control{
 	ID: "chat-alert", Title: "Alerts reach a chat channel too", Severity: finding.Medium,
-	Scope: "the security account (central alerts)",
 	about: About{
 		Why:     "Who is on call reads chat before mail. The channel can do nothing in the account: its role has no rights, and its guardrail denies all.",
 		Cost:    "nothing for the channel; another run of a state machine for each alert, USD 1 for a million",

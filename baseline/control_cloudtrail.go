@@ -81,7 +81,6 @@ const (
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-delegated-administrator.html
 var cloudtrailControl = Control{
 	ID: "cloudtrail", Title: "Every call in the organization is recorded in a trail", Severity: finding.High,
-	Scope: "the management account or CloudTrail's delegated administrator, with bucket and key in the security account",
 	about: About{
 		Why: "Without a trail nobody can tell who did what, and EventBridge hears of no calls: no alert about one fires. The log files are in an account that nobody " +
 			"works in, encrypted, versioned, and with digests that show when one was changed.",

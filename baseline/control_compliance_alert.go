@@ -34,7 +34,7 @@ func (s *ComplianceAlertSettings) Validate(report func(key, message string)) {
 // Config sends such an event when the state changes and not at every evaluation.
 var complianceAlert = Control{
 	ID: "compliance-alert", Title: "Somebody is told when a resource no longer complies with an AWS Config rule", Severity: finding.Low,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "AWS Config evaluates, and tells nobody by itself. It sends an event when a state changes and not at every evaluation.",
 		Cost:    "nothing to speak of",

@@ -30,7 +30,7 @@ func (s *DeliverySettings) Validate(report func(key, message string)) {
 // configDelivery: what AWS Config records reaches the log bucket.
 var configDelivery = Control{
 	ID: "config-delivery", Title: "AWS Config delivers to the organization's log bucket", Severity: finding.High,
-	Scope: "every account × Region, and the log bucket in the security account", Default: true,
+	Default: true,
 	about: About{
 		Why:     "A record that stays in its account is lost with the account; the log bucket is out of its reach.",
 		Cost:    "storage in S3",

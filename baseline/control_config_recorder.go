@@ -48,7 +48,7 @@ const (
 // configRecorder: AWS Config records everywhere.
 var configRecorder = Control{
 	ID: "config-recorder", Title: "AWS Config records every resource type", Severity: finding.High,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "What is not recorded cannot be searched, compared or proved later, and every rule of AWS Config needs it.",
 		Cost:    "USD 0.003 for each recorded change, or 0.012 for each daily record",

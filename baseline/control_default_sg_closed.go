@@ -27,7 +27,6 @@ func (s *DefaultSGSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/config/latest/developerguide/vpc-default-security-group-closed.html
 var defaultSGClosed = Control{
 	ID: "default-sg-closed", Title: "Default security groups have no rules", Severity: finding.Medium,
-	Scope: "every account × Region",
 	about: About{
 		Why:     "Whatever is launched without a thought gets the default security group; with no rules in it, it is cut off.",
 		Cost:    "USD 0.001 for each evaluation of a security group, once for each change of one; the remediation is a few cents for a thousand",

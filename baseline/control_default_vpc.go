@@ -9,7 +9,6 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc.html
 var defaultVpc = Control{
 	ID: "default-vpc", Title: "There is no default VPC", Severity: finding.Low,
-	Scope: "every account × Region, by API",
 	about: About{
 		Why:     "Things are launched into a default VPC by mistake, and with public addresses.",
 		Cost:    "nothing",

@@ -110,7 +110,6 @@ func (s *GuardrailSettings) wanted() []guardrail {
 // https://docs.aws.amazon.com/config/latest/APIReference/API_PutOrganizationConformancePack.html
 var detectiveGuardrails = Control{
 	ID: "detective-guardrails", Title: "AWS Config evaluates Control Tower's detective guardrails", Severity: finding.Medium,
-	Scope: "every account × Region; what is about IAM in the Region that records it",
 	about: About{
 		Why:     "The rules that Control Tower turns on, for organizations and Regions without it. Where Control Tower has an OU, leave the OU out or the rules twice are paid twice.",
 		Cost:    "USD 0.001 for each evaluation of a rule, the first 100,000 of an account × Region in a month; and what recording costs",

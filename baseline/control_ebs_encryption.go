@@ -8,7 +8,6 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // https://docs.aws.amazon.com/ebs/latest/userguide/encryption-by-default.html
 var ebsEncryption = Control{
 	ID: "ebs-encryption", Title: "New EBS volumes are encrypted by default", Severity: finding.Medium,
-	Scope: "every account × Region, by API",
 	about: About{
 		Why:     "A volume that nobody thought of encrypting cannot be encrypted later without a copy.",
 		Cost:    "nothing with AWS's own key",

@@ -58,7 +58,6 @@ func (s *GuardDutySettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_organizations.html
 var guardDuty = Control{
 	ID: "guardduty", Title: "GuardDuty is on in every account, administered by the security account", Severity: finding.High,
-	Scope: "organization × Region, by API",
 	about: About{
 		Why: "Threats are found where GuardDuty is on, and nowhere else: one Region or one new account without it is where they go. " +
 			"GuardDuty enables every account by itself, those that the configuration excludes too. A protection plan that is off in one account is found and turned on again. Another delegated administrator is respected and audited, never replaced.",

@@ -23,7 +23,7 @@ func (s *GuardDutyAlertSettings) Validate(report func(key, message string)) {
 // guarddutyAlert: what GuardDuty finds reaches people.
 var guarddutyAlert = Control{
 	ID: "guardduty-alert", Title: "Somebody is told of what GuardDuty finds, from Medium up", Severity: finding.High,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "GuardDuty finds, and tells nobody by itself. It must be on for this to say anything.",
 		Cost:    "nothing to speak of; GuardDuty itself costs what it costs",

@@ -31,7 +31,7 @@ func (s *HealthAlertSettings) Validate(report func(key, message string)) {
 // healthAlert: what AWS Health says about an account reaches people.
 var healthAlert = Control{
 	ID: "health-alert", Title: "Somebody is told when AWS Health reports a problem of an account", Severity: finding.Low,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "AWS writes to the address of the account about abuse, leaked keys and failing hardware; few read it.",
 		Cost:    "nothing",

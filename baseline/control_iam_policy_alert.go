@@ -6,7 +6,6 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // deployment changes roles.
 var iamPolicyAlert = Control{
 	ID: "iam-policy-alert", Title: "Somebody is told when an IAM policy or role changes", Severity: finding.Medium,
-	Scope: "every account, in the partition's global Region",
 	about: About{
 		Why:     "Whoever may change policies may do everything. Every deployment does, so it is off by default.",
 		Cost:    "USD 1 for a million forwarded events",

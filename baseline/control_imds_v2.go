@@ -28,7 +28,6 @@ func (s *MetadataSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-new-instances.html
 var imdsV2 = Control{
 	ID: "imds-v2", Title: "New instances answer IMDSv2 only", Severity: finding.Medium,
-	Scope: "every account × Region, by API",
 	about: About{
 		Why:     "With IMDSv1 one forged request of a web server is enough for the credentials of its role.",
 		Cost:    "nothing",

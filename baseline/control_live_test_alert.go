@@ -16,7 +16,6 @@ const (
 // It is off by default because everybody who gets alerts gets the tests too.
 var liveTestAlert = Control{
 	ID: LiveTestID, Title: "The way of the alerts can be tried with a harmless event", Severity: finding.Low,
-	Scope: "every account × Region",
 	about: About{
 		Why:     "An audit compares rules, roles, bus and topic; that a message comes out at the other end only a message shows. `orgguard alerts test --live` sends one from each account × Region.",
 		Cost:    "nothing to speak of; everybody who gets alerts gets a message for each event that is sent",

@@ -6,7 +6,6 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // unless asked for: where people deploy all day, so do the mails come.
 var networkChangeAlert = Control{
 	ID: "network-change-alert", Title: "Somebody is told when a security group or network ACL changes", Severity: finding.Medium,
-	Scope: "every account × Region",
 	about: About{
 		Why:     "One rule for 0.0.0.0/0 opens a network. Where people deploy all day it makes many mails, so it is off by default.",
 		Cost:    "USD 1 for a million forwarded events",

@@ -35,7 +35,6 @@ func (s *PasswordSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_passwords_account-policy.html
 var passwordPolicy = Control{
 	ID: "password-policy", Title: "IAM users have good passwords", Severity: finding.Medium,
-	Scope: "every account, by API",
 	about: About{
 		Why:     "Without a policy a password of an IAM user may be short, and used again.",
 		Cost:    "nothing",

@@ -6,7 +6,7 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // root-signin-alert.
 var rootActivityAlert = Control{
 	ID: "root-activity-alert", Title: "Somebody is told when a root user changes anything", Severity: finding.High,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "Nothing but a service control policy stops a root user. EventBridge gets changes and not reads, so this tells of changes.",
 		Cost:    "nothing to speak of",

@@ -5,7 +5,7 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // rootSigninAlert: no root user signs in unseen.
 var rootSigninAlert = Control{
 	ID: "root-signin-alert", Title: "Somebody is told when a root user signs in", Severity: finding.High,
-	Scope: "every account, in the partition's global Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "Nobody needs the root user in daily work, so a sign-in is an emergency or a break-in.",
 		Cost:    "nothing to speak of",

@@ -8,7 +8,6 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/configuring-block-public-access-account.html
 var s3PublicAccess = Control{
 	ID: "s3-public-access", Title: "S3 blocks public access for the whole account", Severity: finding.High,
-	Scope: "every account, by API",
 	about: About{
 		Why:     "One wrong bucket policy makes data public; this outweighs every one of them.",
 		Cost:    "nothing",

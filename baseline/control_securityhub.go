@@ -50,7 +50,6 @@ func (s *SecurityHubSettings) Validate(report func(key, message string)) {
 // https://docs.aws.amazon.com/securityhub/latest/userguide/central-configuration-intro.html
 var securityHubControl = Control{
 	ID: "securityhub", Title: "Security Hub checks every account and reports to the security account", Severity: finding.High,
-	Scope: "organization × Region, and every account × Region, by API",
 	about: About{
 		Why: "One list of what is wrong in all accounts, by standards that others have thought about. " +
 			"This is what AWS calls Security Hub CSPM today. Its checks are rules of AWS Config and find nothing without a recorder, and Config.1 wants recorders with AWS Config's own role (config-recorder: {role: service-linked}). " +

@@ -32,7 +32,7 @@ func (s *SecurityHubAlertSettings) Validate(report func(key, message string)) {
 // guardduty-alert, if that is on.
 var securityhubAlert = Control{
 	ID: "securityhub-alert", Title: "Somebody is told of what Security Hub finds CRITICAL or HIGH", Severity: finding.High,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "Security Hub lists, and tells nobody by itself. A finding is told while its workflow status is NEW, once for its own account.",
 		Cost:    "nothing to speak of; Security Hub itself costs what it costs",

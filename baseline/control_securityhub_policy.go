@@ -50,7 +50,6 @@ const HubPolicyName = "orgguard-security-hub"
 // https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_security_hub.html
 var hubPolicyControl = Control{
 	ID: "securityhub-policy", Title: "A policy of AWS Organizations keeps the newer Security Hub on in every account", Severity: finding.High,
-	Scope: "organization, and every account × Region, by API",
 	about: About{
 		Why: "The newer Security Hub (V2 in AWS's API, while the older one is Security Hub CSPM) correlates what the other services find. " +
 			"Its policy reaches accounts on the day they join, and no member account can switch off what it enables. " +

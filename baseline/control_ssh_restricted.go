@@ -61,7 +61,6 @@ var (
 // https://docs.aws.amazon.com/config/latest/developerguide/restricted-ssh.html
 var sshRestricted = Control{
 	ID: "ssh-restricted", Title: "No security group lets the internet in by SSH", Severity: finding.High,
-	Scope: "every account × Region",
 	about: About{
 		Why:     "Port 22 open to the internet is found within minutes by those who try passwords.",
 		Cost:    "USD 0.001 for each evaluation of a security group, once for each change of one; the remediation is a few cents for a thousand",

@@ -5,7 +5,7 @@ import "github.com/orgguard/orgguard/orgs/finding"
 // trailChangeAlert: nobody blinds CloudTrail unseen.
 var trailChangeAlert = Control{
 	ID: "trail-change-alert", Title: "Somebody is told when CloudTrail is stopped, deleted or changed", Severity: finding.High,
-	Scope: "every account × Region", Default: true,
+	Default: true,
 	about: About{
 		Why:     "Without CloudTrail there are no events, and no other alert about calls fires.",
 		Cost:    "nothing to speak of",

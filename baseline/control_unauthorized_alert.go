@@ -81,7 +81,6 @@ func (s *UnauthorizedSettings) pattern() string {
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Metrics_Insights_Alarm.html
 var unauthorizedAlert = Control{
 	ID: "unauthorized-alert", Title: "Somebody is told when many calls of an account are refused", Severity: finding.Medium,
-	Scope: "every account, by the organization's trail",
 	about: About{
 		Why: "Whoever got hold of credentials tries what they are good for, and most of it is refused. Refusals of HeadBucket, of log delivery by AWS and of service-linked roles " +
 			"are everyday noise and do not count. EventBridge cannot count, so a metric filter on the trail's log group does, for each account by itself: one alarm has a state for " +

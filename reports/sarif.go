@@ -192,7 +192,7 @@ func sarifRules(a Audit) ([]sarifRule, map[string]int) {
 		what := cmp.Or(title[id], "the control "+id)
 		full := what + "."
 		if s := scopes[id]; s != "" {
-			full = what + ". It holds in " + s + "."
+			full = what + ". It lives in " + s + "."
 		}
 		help := "What is wrong stands in each result, with what to type. To see and to make all the changes: orgguard plan, then orgguard rollout."
 		rules = append(rules, sarifRule{

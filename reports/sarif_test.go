@@ -151,7 +151,7 @@ func TestSARIFRulesAreTheControls(t *testing.T) {
 	if diff := cmp.Diff([]string{"config-change-alert", "config-delivery", "config-recorder", "root-signin-alert", "scp-protect-config"}, ids); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got, want := rules[2].FullDescription.Text, "AWS Config records. It holds in every account and Region."; got != want {
+	if got, want := rules[2].FullDescription.Text, "AWS Config records. It lives in every account and Region."; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if rules[2].Configuration.Level != "error" || rules[2].Properties["security-severity"] != "9.5" {

@@ -18,7 +18,7 @@ import (
 // catalogue is every control there is.
 func catalogue() []reports.Control {
 	var out []reports.Control
-	for _, c := range baseline.Controls() {
+	for _, c := range baseline.Catalogue() {
 		out = append(out, reports.Control{ID: c.ID, Title: c.Title, Severity: c.Severity, Scope: c.Scope, Default: c.Default})
 	}
 	return append(out, reports.Control{
@@ -157,8 +157,8 @@ func (s *session) writeControl(format string, v any, table func() error) error {
 
 // controlIDs are the ids of all controls, sorted.
 func controlIDs() []string {
-	var ids []string
-	for _, c := range catalogue() {
+	ids := []string{protect.Control}
+	for _, c := range baseline.Controls() {
 		ids = append(ids, c.ID)
 	}
 	slices.Sort(ids)

@@ -35,6 +35,7 @@ func TestTheReadmeListsThePermissions(t *testing.T) {
 	}
 	want := permissionsTable()
 	if *updateReadme {
+		before = withPlaces(before)
 		if err := os.WriteFile(readme, []byte(before+readmeBegin+want+readmeEnd+after), 0o644); err != nil { //nolint:gosec // a file of the repository
 			t.Fatal(err)
 		}
@@ -43,6 +44,44 @@ func TestTheReadmeListsThePermissions(t *testing.T) {
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("the permissions in README.md are out of date (make permissions):\n%s", diff)
 	}
+}
+
+const readmeControls = "| control | what must hold | where |\n| --- | --- | --- |\n"
+
+func TestTheReadmeSaysWhereControlsLive(t *testing.T) {
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	if diff := cmp.Diff(withPlaces(text), text); diff != "" {
+		t.Errorf("README.md says of controls that they live elsewhere (make permissions):\n%s", diff)
+	}
+	_, table, _ := strings.Cut(text, readmeControls)
+	for _, id := range controlIDs() {
+		if !strings.Contains(table, "| `"+id+"`") {
+			t.Errorf("README.md's table of controls has no %s", id)
+		}
+	}
+}
+
+// withPlaces is the README with where each control lives in its table of controls.
+func withPlaces(text string) string {
+	before, rest, _ := strings.Cut(text, readmeControls)
+	table, after, _ := strings.Cut(rest, "\n\n")
+	scopes := map[string]string{}
+	for _, c := range catalogue() {
+		scopes[c.ID] = c.Scope
+	}
+	rows := strings.Split(table, "\n")
+	for i, row := range rows {
+		cells := strings.Split(row, " | ")
+		_, id, _ := strings.Cut(row, "`")
+		id, _, _ = strings.Cut(id, "`")
+		cells[len(cells)-1] = scopes[id] + " |"
+		rows[i] = strings.Join(cells, " | ")
+	}
+	return before + readmeControls + strings.Join(rows, "\n") + "\n\n" + after
 }
 
 // permissionsTable is the table of the README: what each command needs beyond
