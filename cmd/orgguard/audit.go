@@ -42,6 +42,11 @@ type auditOptions struct {
 	keep     history.Keep
 	at       time.Time // of the report; zero for now
 	notify   notifying
+
+	// idle is told of accounts of the filter in which nothing can be found, with the
+	// reason, and they are left out; there is no audit of none. nil looks at them all the
+	// same, which whoever names one himself may want to see.
+	idle func(a orgs.Selected, why string)
 }
 
 func newAuditCommand(s streams) *cli.Command {
@@ -122,13 +127,19 @@ func sourceOf(sweep, direct bool, part shard) (baseline.Source, error) {
 	return baseline.FromEither, nil
 }
 
-// auditOnce makes one audit and delivers it. The error may be no more than the exit
-// code of what was found.
+// auditOnce makes one audit and delivers it; nil where there was nothing to look at. The
+// error may be no more than the exit code of what was found.
 func auditOnce(ctx context.Context, g globals, st streams, o auditOptions) (*reports.Audit, error) {
 	var made *reports.Audit
 	err := withSession(ctx, g, st, reads, func(ctx context.Context, s *session) error {
 		if !o.at.IsZero() {
 			s.now = func() time.Time { return o.at }
+		}
+		if o.idle != nil {
+			var err error
+			if o.filter.Accounts, err = s.lively(o.filter, o.idle); err != nil || len(o.filter.Accounts) == 0 {
+				return err
+			}
 		}
 		if err := s.checkNotices(o); err != nil {
 			return err
@@ -319,6 +330,24 @@ func (s *session) accountsOf(f baseline.Filter) ([]orgs.Selected, error) {
 		wanted[a.ID] = true
 	}
 	return slices.DeleteFunc(slices.Clone(s.base.Accounts), func(a orgs.Selected) bool { return !wanted[a.ID] }), nil
+}
+
+// lively are the accounts of a filter in which something holds, and so can be missing. The
+// others are told: an audit of those would find that all of it is exempt or does not apply.
+func (s *session) lively(f baseline.Filter, idle func(orgs.Selected, string)) ([]string, error) {
+	accounts, err := s.accountsOf(f)
+	var out []string
+	for _, a := range accounts {
+		switch {
+		case a.Excluded != "":
+			idle(a, "excluded by the configuration: "+a.Excluded)
+		case a.State != orgs.StateActive:
+			idle(a, fmt.Sprintf("the account is %s", a.State))
+		default:
+			out = append(out, string(a.ID))
+		}
+	}
+	return out, err
 }
 
 // guardFindings audits the SCP for the accounts of the filter.

@@ -319,6 +319,7 @@ func (f *function) handle(ctx context.Context, event []byte) (done, error) {
 		return answer(a, err)
 	}
 	if j.After != "" {
+		o.idle = f.idle
 		return f.inTurn(ctx, j, audit)
 	}
 	return audit(ctx, j.Accounts)
@@ -329,6 +330,13 @@ func (f *function) quiet() streams {
 	st := f.streams
 	st.out = io.Discard
 	return st
+}
+
+// idle says in the function's log why an event begins no audit of an account.
+func (f *function) idle(a orgs.Selected, why string) {
+	if f.log != nil {
+		fmt.Fprintln(f.log, "orgguard: no audit of account "+reports.Safe(fmt.Sprintf("%s (%s), in which something happened: %s", a.ID, a.Name, why)))
+	}
 }
 
 // beat counts an audit of everything that came to its end, whatever it found: the alarm
@@ -389,6 +397,9 @@ func answer(a *reports.Audit, err error) (done, error) {
 	code, err := codeOf(err)
 	if err != nil {
 		return done{}, failed(err)
+	}
+	if a == nil {
+		return done{Skipped: "nothing of the baseline holds in the accounts: the log says why"}, nil
 	}
 	d := done{Code: code, Drift: a.Summary.Drift, NotAssessed: a.Summary.NotAssessed, Accounts: a.Organization.Accounts, Interrupted: a.Interrupted}
 	if a.Since != nil {

@@ -230,8 +230,16 @@ func (f *function) round(ctx context.Context, k turnKeeper, owner string, mine [
 	return failed(errors.Join(problems...))
 }
 
-// add puts the answer of another audit to that of those before.
+// add puts the answer of another audit to that of those before. One of accounts in which
+// nothing holds is none.
 func (d *done) add(o done) {
+	if o.Skipped != "" {
+		if d.Audits == 0 {
+			d.Skipped = o.Skipped
+		}
+		return
+	}
+	d.Skipped = ""
 	d.Code = max(d.Code, o.Code)
 	d.Drift += o.Drift
 	d.NotAssessed += o.NotAssessed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +128,78 @@ func TestABurstOfEventsIsFewAudits(t *testing.T) {
 		}
 		if d, err := event(names[1], time.Now().Add(time.Minute)); err != nil || d.Accounts != 1 {
 			t.Errorf("the bad one is in the way: %+v %v, %v", d, err, audits)
+		}
+	})
+}
+
+// Somebody tampers with accounts in which nothing of the baseline holds: nobody is told
+// that all is well there, and the log says why nothing was looked at.
+func TestAnAccountInWhichNothingHoldsBeginsNoAudit(t *testing.T) {
+	sh := newShell(t)
+	sh.put("org-state", "orgguard.yaml", `version: 1
+home_region: ap-northeast-1
+regions: [ap-northeast-1]
+alerts: {email: [a@example.com]}
+organization: {exclude: [{ou: Sandbox, reason: "for trying\nthings"}, {account: "300000000003", reason: belongs to another company}]}
+`)
+	sh.world(func(w *sim.World) {
+		var log strings.Builder
+		f := &function{
+			globals: globals{config: "s3://org-state/orgguard.yaml", configGiven: true, concurrency: 8, quiet: true, within: &within{w, w.RolePrincipal("100000000001", "OrgAdmin", "orgguard")}},
+			streams: streams{out: io.Discard, err: io.Discard}, state: "s3://org-state/orgguard", margin: time.Second, log: &log,
+		}
+		event := func(accounts ...string) done {
+			t.Helper()
+			text := `{"orgguard":"audit","accounts":["` + strings.Join(accounts, `","`) + `"],"after":"` + time.Now().Add(time.Minute).UTC().Format(time.RFC3339) + `"}`
+			d, err := f.handle(t.Context(), []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		s := &session{globals: f.globals, streams: f.streams, now: time.Now}
+		objects, err := s.bucketAt(t.Context(), f.state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := func() (n int) {
+			t.Helper()
+			names, err := objects.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				if strings.Contains(name, "history") {
+					n++
+				}
+			}
+			return n
+		}
+		for account, why := range map[string]string{
+			"300000000003": "no audit of account 300000000003 (data-prod), in which something happened: excluded by the configuration: belongs to another company\n",
+			"500000000001": `excluded by the configuration: for trying`,
+			"900000000001": "no audit of account 900000000001 (old-project), in which something happened: the account is SUSPENDED\n",
+		} {
+			log.Reset()
+			if d := event(account); d.Audits != 0 || d.Accounts != 0 || d.Skipped == "" || strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), why) {
+				t.Errorf("%s: %+v, and the log says %q", account, d, log.String())
+			}
+		}
+		if n := kept(); n > 0 {
+			t.Errorf("the history has %d objects of audits of nothing", n)
+		}
+		// Among others it is left out, and they are audited.
+		log.Reset()
+		if d := event("900000000001", "300000000002"); d.Audits != 1 || d.Accounts != 1 || d.Skipped != "" || !strings.Contains(log.String(), "900000000001") {
+			t.Errorf("beside another one: %+v, and the log says %q", d, log.String())
+		}
+		if kept() == 0 {
+			t.Error("the audit of the other one is not in the history")
+		}
+		// Whoever names it himself sees what it is.
+		log.Reset()
+		if d, err := f.handle(t.Context(), []byte(`{"orgguard":"audit","accounts":["300000000003"]}`)); err != nil || d.Accounts != 1 || log.String() != "" {
+			t.Errorf("asked for by hand: %+v %v %q", d, err, log.String())
 		}
 	})
 }
