@@ -19,7 +19,8 @@ const (
 // The names of those stacks.
 const (
 	jobEventsStack = JobName + "-events"
-	jobTamperStack = JobName + "-tamper"
+	tamperSuffix   = "-tamper"
+	jobTamperStack = JobName + tamperSuffix
 )
 
 // beside is a stack of the scheduled audit that its own cannot hold: it is in another
@@ -51,7 +52,7 @@ func (b *Baseline) besides() map[string]beside {
 		jobTamper: {
 			composed: composed{
 				unit:   unit{ID: jobTamper, Stack: jobTamperStack, Description: tamperDescription, place: securityOnly, stage: plan.Triggers},
-				params: map[string]string{}, controls: []string{jobControl},
+				params: b.tamperParams(), controls: []string{jobControl},
 			},
 			kind: jobTamper, account: b.Security, region: b.Home,
 			why: "an account in which somebody touches AWS Config or CloudTrail is audited at once", without: "accounts that are tampered with",
@@ -111,7 +112,7 @@ func (b *Baseline) lookTrigger(ctx context.Context, pool *access.Pool, kind, bod
 	case !st.is(&x.composed):
 		return off("stack %s is not as it should be (%s)", x.Stack, differing(st, &x.composed))
 	}
-	rules, err := x.rules(s)
+	rules, err := b.rulesOf(x)
 	if err != nil {
 		return Trigger{}, err
 	}
@@ -133,13 +134,13 @@ func (b *Baseline) lookTrigger(ctx context.Context, pool *access.Pool, kind, bod
 	return Trigger{On: true, Wanted: true}, nil
 }
 
-// rules are the rules that such a stack makes.
-func (x beside) rules(s site) ([]Resource, error) {
+// rulesOf are the rules that such a stack makes.
+func (b *Baseline) rulesOf(x beside) ([]Resource, error) {
 	t, err := parseTemplate(x.Stack, []byte(x.body))
 	if err != nil {
 		return nil, err
 	}
-	at := s.base.scope(x.account, x.region)
+	at := b.scope(x.account, x.region)
 	at.params = x.params
 	return t.resources(at, "AWS::Events::Rule")
 }

@@ -56,15 +56,45 @@ func (b *Baseline) tamperBus(ctx context.Context, pool *access.Pool) (bool, erro
 
 const noAlertBus = "there is no bus " + alertBus + " yet: rollout, then schedule install"
 
-// tamperBody is the template of the stack with the rules for these alerts.
-func (b *Baseline) tamperBody(alerts []Control) (string, error) {
-	var parts []template
+// TamperTemplate is the template of the stack with those rules, for a job of the name; its
+// parameters hold for the organization of the baseline. whyNot says why there is none.
+func (b *Baseline) TamperTemplate(job string) (t Template, whyNot string, err error) {
+	alerts, why := b.tamperWish()
+	if why != "" {
+		return Template{}, tamperUntold(why), nil
+	}
+	t = Template{Name: job + tamperSuffix, Parameters: b.tamperParams()}
+	t.Body, err = b.tamperBody(job, alerts)
+	return t, "", err
+}
+
+// managementParam is the stack's parameter for the management account, where
+// CloudFormation works as whoever began a rollout.
+const managementParam = "ManagementAccount"
+
+func (b *Baseline) tamperParams() map[string]string {
+	return map[string]string{managementParam: string(b.Org.ManagementAccount)}
+}
+
+// tamperBody is that template with the rules for these alerts.
+func (b *Baseline) tamperBody(job string, alerts []Control) (string, error) {
+	parameters, err := parseNode(fmt.Sprintf(`
+Parameters:
+  %s:
+    Type: String
+    Description: The organization's management account, where CloudFormation works as whoever began a rollout, and begins no audit
+    AllowedPattern: '^[0-9]{12}$'
+`, managementParam))
+	if err != nil {
+		return "", err
+	}
+	parts := []template{{root: parameters}}
 	for _, c := range alerts {
 		f, err := loadFragment(c.ID, "", "rule")
 		if err != nil {
 			return "", err
 		}
-		if err := b.auditing(f); err != nil {
+		if err := b.auditing(job, f); err != nil {
 			return "", fmt.Errorf("template of %s: %w", c.ID, err)
 		}
 		parts = append(parts, f.template)
@@ -75,7 +105,7 @@ func (b *Baseline) tamperBody(alerts []Control) (string, error) {
 
 // auditing makes of an alert's rule one of the alerts' bus that begins the job's function,
 // and lets it.
-func (b *Baseline) auditing(f fragment) error {
+func (b *Baseline) auditing(job string, f fragment) error {
 	resources := get(f.root, "Resources")
 	if resources == nil || len(resources.Content) != 2 {
 		return fmt.Errorf("want exactly one rule")
@@ -83,7 +113,7 @@ func (b *Baseline) auditing(f fragment) error {
 	id, rule := resources.Content[0], resources.Content[1]
 	props := get(rule, "Properties")
 	name, description, pattern := get(props, "Name"), get(props, "Description"), get(props, "EventPattern")
-	name.Value = JobName + strings.TrimPrefix(name.Value, ownName)
+	name.Value = job + strings.TrimPrefix(name.Value, ownName)
 	description.Value += ": audits the account"
 	insertAfter(props, "Description", "EventBusName", text("!!str", alertBus))
 	unrestrict(pattern)
@@ -98,7 +128,7 @@ Properties:
   FunctionName: %s
   Principal: events.amazonaws.com
   SourceArn: !GetAtt %s.Arn
-`, JobName, id.Value))
+`, job, id.Value))
 	if err != nil {
 		return err
 	}
@@ -108,7 +138,7 @@ Id: audit
 Arn: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:%[1]s
 RetryPolicy: {MaximumRetryAttempts: 3, MaximumEventAgeInSeconds: 3600}
 DeadLetterConfig: {Arn: !Sub "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:%[1]s-dlq"}
-`, JobName), map[string]string{"account": "$.account", "time": "$.time"}, `{"orgguard": "audit", "accounts": [<account>], "after": <time>}`)
+`, job), map[string]string{"account": "$.account", "time": "$.time"}, `{"orgguard": "audit", "accounts": [<account>], "after": <time>}`)
 }
 
 // exceptRollouts leaves out what begins no audit: calls that were refused, and those of
@@ -132,9 +162,9 @@ detail:
           - exists: false
           - anything-but: {prefix: [stacksets-exec-, AWSServiceRoleFor]}
 $or:
-  - account: [{anything-but: [%q]}]
+  - account: [{anything-but: [!Ref %s]}]
   - detail: {userIdentity: {invokedBy: [{exists: false}]}}
-`, own, b.Org.ManagementAccount))
+`, own, managementParam))
 	if err != nil {
 		return err
 	}
@@ -155,7 +185,7 @@ func (p *proposer) tamper(l *JobLook) {
 		p.dropBeside(jobTamper, l.tamper, "there is nothing any more that its rules could hear")
 		return
 	}
-	body, err := p.tamperBody(alerts)
+	body, err := p.tamperBody(JobName, alerts)
 	if err != nil {
 		p.skipJob("stack "+jobTamperStack, err.Error(), true)
 		return
@@ -176,7 +206,7 @@ func (b *Baseline) lookTamper(ctx context.Context, pool *access.Pool) (Trigger, 
 	case !there:
 		return Trigger{Why: noAlertBus}, nil
 	}
-	body, err := b.tamperBody(alerts)
+	body, err := b.tamperBody(JobName, alerts)
 	if err != nil {
 		return Trigger{}, err
 	}

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/orgguard/orgguard/orgs/eventpattern"
 )
 
@@ -16,31 +14,22 @@ func TestWhatBeginsAnAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alerts, why := b.tamperWish()
-	if why != "" || len(alerts) != 2 {
-		t.Fatalf("%d alerts, %s", len(alerts), why)
+	tamper, why, err := b.TamperTemplate(JobName)
+	if why != "" || err != nil {
+		t.Fatal(why, err)
 	}
-	body, err := b.tamperBody(alerts)
+	if strings.Contains(tamper.Body, string(b.Org.ManagementAccount)) {
+		t.Error("the template is one for this organization alone")
+	}
+	x := b.besides()[jobTamper]
+	x.body = tamper.Body
+	rules, err := b.rulesOf(x)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc struct {
-		Resources map[string]struct {
-			Type       string `yaml:"Type"`
-			Properties struct {
-				EventPattern any `yaml:"EventPattern"`
-			} `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal([]byte(body), &doc); err != nil {
-		t.Fatal(err)
-	}
 	var patterns []*eventpattern.Pattern
-	for _, r := range doc.Resources {
-		if r.Type != "AWS::Events::Rule" {
-			continue
-		}
-		text, err := json.Marshal(r.Properties.EventPattern)
+	for _, r := range rules {
+		text, err := json.Marshal(r.Props["EventPattern"])
 		if err != nil || len(text) > 2048 {
 			t.Fatalf("%d characters, %v", len(text), err)
 		}
@@ -51,7 +40,7 @@ func TestWhatBeginsAnAudit(t *testing.T) {
 		patterns = append(patterns, p)
 	}
 	if len(patterns) != 2 {
-		t.Fatalf("%d rules in %s", len(patterns), body)
+		t.Fatalf("%d rules in %s", len(patterns), tamper.Body)
 	}
 	const (
 		session = `"type":"AssumedRole","arn":"arn:aws:sts::333333333333:assumed-role/%s/%s","sessionContext":{"sessionIssuer":{"type":"Role","userName":"%s"}}`

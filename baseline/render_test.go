@@ -171,12 +171,10 @@ func TestEveryCombinationRenders(t *testing.T) {
 					n += len(c.parts)
 				}
 				templates := b.Templates()
-				if alerts, _ := b.tamperWish(); len(alerts) > 0 { // the scheduled audit's
-					body, err := b.tamperBody(alerts)
-					if err != nil {
-						t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
-					}
-					templates = append(templates, Template{Name: jobTamperStack, Body: body})
+				if tamper, whyNot, err := b.TamperTemplate(JobName); err != nil {
+					t.Errorf("%s, %s, %v: %v", partition, mode, on, err)
+				} else if whyNot == "" { // the scheduled audit's
+					templates = append(templates, tamper)
 				}
 				for _, tmpl := range templates {
 					if len(tmpl.Body) >= maxTemplate {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -94,6 +95,12 @@ func Names() []string {
 		out[i] = t.Name
 	}
 	return out
+}
+
+// IsFunction says whether what audits for a target is a function of AWS Lambda, which
+// events can begin too.
+func IsFunction(target string) bool {
+	return slices.ContainsFunc(Targets, func(t Target) bool { return t.Name == target && t.function })
 }
 
 // view is what a template sees.

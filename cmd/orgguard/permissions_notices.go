@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/orgguard/orgguard/baseline/schedule"
@@ -75,7 +74,7 @@ func tellStatements(cfg *spec.Config) []policyStatement {
 // notifyRights are the same rights for a job that an engine runs. A function has no secret
 // in its environment, where everybody who may look at it could read it.
 func notifyRights(cfg *spec.Config, target string) ([]schedule.Right, error) {
-	function := slices.Contains([]string{"lambda", "stepfunctions"}, target)
+	function := schedule.IsFunction(target)
 	for _, w := range cfg.Notices.Webhooks {
 		if function && (strings.HasPrefix(w.URLFrom, "env:") || strings.HasPrefix(w.SecretFrom, "env:")) {
 			return nil, &orgs.Hinted{Err: fmt.Errorf("notices: the webhook %s has a secret in the environment, and a function shows its own to everybody who may look at it", w.Name), Next: "put it into Parameter Store or Secrets Manager: ssm:NAME or secretsmanager:NAME"}

@@ -64,7 +64,23 @@ func runScheduleRender(ctx context.Context, s *session, o scheduleOptions) ([]re
 	if err != nil {
 		return nil, err
 	}
-	return s.renderSchedule(cfg, o)
+	files, err := s.renderSchedule(cfg, o)
+	if err != nil || !schedule.IsFunction(o.target) {
+		return files, err
+	}
+	base, err := s.offline(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tamper, whyNot, err := base.TamperTemplate(o.name)
+	switch {
+	case err != nil:
+		return nil, err
+	case whyNot != "":
+		s.note("%s", whyNot)
+		return files, nil
+	}
+	return append(files, rendered{tamper.Name + ".yaml", []byte(tamper.Body)}), nil
 }
 
 // renderSchedule is runScheduleRender for a configuration.
