@@ -163,6 +163,13 @@ func wrap(s string, width int) []string {
 	return lines
 }
 
+// Wrap breaks a text into lines of at most width columns, between words where it can.
+func Wrap(s string, width int) []string { return wrap(Safe(s), width) }
+
+// WrapCommand breaks a command into lines of at most width columns that can be typed
+// as they stand.
+func WrapCommand(s string, width int) []string { return wrapCommand(Safe(s), width) }
+
 // breakWord returns the part of a word that goes on a line of its own. It takes
 // at least one character, however narrow the line.
 func breakWord(word string, width int) string {

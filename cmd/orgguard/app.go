@@ -91,9 +91,9 @@ func newApp(s streams) *cli.App {
 		newSCPCommand(s), newScheduleCommand(s), newNoticesCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
 	}
 	for _, c := range commands {
-		finish(c)
+		finish("orgguard", c)
 	}
-	return &cli.App{
+	app := &cli.App{
 		Name:            "orgguard",
 		Usage:           "roll a security baseline out to every account of an AWS Organization, keep it on, and report drift",
 		Version:         version,
@@ -107,28 +107,42 @@ func newApp(s streams) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // main decides
 		OnUsageError:              onUsageError,
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 && c.Args().First() != "help" {
-				return unknownCommand("orgguard", c.Args().First(), c.App.Commands)
-			}
-			return cli.ShowAppHelp(c)
+			return groupAction(c, "orgguard", c.App.CustomAppHelpTemplate, c.App.Commands)
 		},
-		Description: "Exit codes: 0 in sync or done; 1 drift, pending changes or failed tests; 2 bad flags or configuration;\n3 could not finish (an account not assessed, an API that kept failing). 3 beats 1.",
+		Description: "Exit codes: 0 in sync or done; 1 drift, pending changes or failed tests; 2 bad flags or configuration; 3 could not finish (an account not assessed, an API that kept failing). 3 beats 1.",
 	}
+	app.CustomAppHelpTemplate = helpOfApp(app).template()
+	return app
+}
+
+// groupAction is what a command does that has others below it and was given none of them.
+func groupAction(c *cli.Context, name, page string, commands []*cli.Command) error {
+	if c.NArg() == 0 {
+		return showHelp(c, name, page, commands, nil)
+	}
+	if c.Args().First() == "help" {
+		words := c.Args().Tail()
+		if len(words) == 1 && words[0] == "help" {
+			words = nil
+		}
+		return showHelp(c, name, page, commands, words)
+	}
+	return unknownCommand(name, c.Args().First(), commands)
 }
 
 // finish gives a command, and those below it, what all commands have.
-func finish(c *cli.Command) {
+func finish(parent string, c *cli.Command) {
+	name := parent + " " + c.Name
 	c.HideHelpCommand = true
 	c.OnUsageError = onUsageError
 	for _, sub := range c.Subcommands {
-		finish(sub)
+		finish(name, sub)
 	}
+	page := helpPage{name: name, usage: c.Usage, description: c.Description, args: c.ArgsUsage, commands: c.Subcommands, flags: c.Flags}
+	c.CustomHelpTemplate = page.template()
 	if len(c.Subcommands) > 0 {
 		c.Action = func(ctx *cli.Context) error {
-			if ctx.NArg() > 0 {
-				return unknownCommand("orgguard "+c.Name, ctx.Args().First(), c.Subcommands)
-			}
-			return cli.ShowSubcommandHelp(ctx)
+			return groupAction(ctx, name, c.CustomHelpTemplate, c.Subcommands)
 		}
 		return
 	}
@@ -141,15 +155,15 @@ func finish(c *cli.Command) {
 		// they take nothing after them that looks like a flag.
 		for _, arg := range ctx.Args().Slice() {
 			if c.ArgsUsage != "" && strings.HasPrefix(arg, "-") && arg != "-" {
-				return usage("%s: flags go before the files: %q (it would have been ignored; a file of that name is ./%s)", c.HelpName, arg, arg)
+				return usage("%s: flags go before the files: %q (it would have been ignored; a file of that name is ./%s)", shortName(c), arg, arg)
 			}
 		}
 		if ctx.NArg() > 0 && c.ArgsUsage == "" {
-			return usage("%s takes no arguments, only flags: %q (what follows it would have been ignored)", c.HelpName, ctx.Args().First())
+			return usage("%s takes no arguments, only flags: %q (what follows it would have been ignored)", shortName(c), ctx.Args().First())
 		}
 		for _, name := range needed {
 			if ctx.String(name) == "" {
-				return usage("%s needs --%s", c.HelpName, name)
+				return usage("%s needs --%s", shortName(c), name)
 			}
 		}
 		return action(ctx)
@@ -163,13 +177,13 @@ func repeated(flags []cli.Flag) []cli.Flag {
 	for _, f := range flags {
 		switch f := f.(type) {
 		case *cli.StringFlag:
-			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+			f.EnvVars = nil
 		case *cli.BoolFlag:
-			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+			f.EnvVars = nil
 		case *cli.IntFlag:
-			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+			f.EnvVars = nil
 		case *cli.DurationFlag:
-			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+			f.EnvVars = nil
 		}
 	}
 	return flags
@@ -194,9 +208,11 @@ func settle(flags []cli.Flag) (needed []string) {
 			vars = &f.EnvVars
 		case *cli.IntFlag:
 			vars = &f.EnvVars
+		case *cli.DurationFlag:
+			vars = &f.EnvVars
 		}
 		if vars != nil && *vars == nil {
-			*vars = []string{"ORGGUARD_" + strings.ToUpper(strings.ReplaceAll(f.Names()[0], "-", "_"))}
+			*vars = []string{"ORGGUARD_" + variableOf(f.Names()[0])}
 		}
 	}
 	return needed
@@ -218,6 +234,9 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 			msg += "; did you mean --" + near[0] + "?"
 		}
 	}
+	// The library writes flags with one dash, which nobody types.
+	msg = strings.Replace(msg, "flag needs an argument: -", "flag needs an argument: --", 1)
+	msg = strings.Replace(msg, " for flag -", " for flag --", 1)
 	return &exitError{code: exitUsage, err: &orgs.Hinted{Err: fmt.Errorf("%s", msg), Next: "orgguard " + helpOf(c) + "--help shows the flags"}}
 }
 
@@ -225,8 +244,11 @@ func helpOf(c *cli.Context) string {
 	if c.Command == nil || c.Command.Name == "" || c.Command.Name == "orgguard" {
 		return ""
 	}
-	return strings.TrimPrefix(c.Command.HelpName, "orgguard ") + " "
+	return shortName(c.Command) + " "
 }
+
+// shortName is a command as messages call it, which begin with the program's name.
+func shortName(c *cli.Command) string { return strings.TrimPrefix(c.HelpName, "orgguard ") }
 
 func unknownCommand(parent, name string, commands []*cli.Command) error {
 	var names []string

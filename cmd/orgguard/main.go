@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-isatty"
 
@@ -45,8 +46,7 @@ func main() {
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second Ctrl-C ends the process at once.
-	context.AfterFunc(ctx, stop)
+	endAtSecond(ctx, stop)
 	if api := os.Getenv("AWS_LAMBDA_RUNTIME_API"); api != "" && len(os.Args) == 1 {
 		serveLambda(ctx)
 	}
@@ -57,6 +57,16 @@ func main() {
 	})
 	stop()
 	os.Exit(code)
+}
+
+// echo is how long after a signal the same one again means nothing new: timeout(1), and
+// whoever else signals a process and then its group, sends every signal twice.
+const echo = time.Second
+
+// endAtSecond lets a second Ctrl-C end the process at once, as it does by itself when
+// nobody listens for it any more.
+func endAtSecond(ctx context.Context, stop func()) {
+	context.AfterFunc(ctx, func() { time.AfterFunc(echo, stop) })
 }
 
 // run is the whole program: it returns the exit code instead of exiting.

@@ -57,23 +57,29 @@ func newPlanCommand(s streams) *cli.Command {
 					return err
 				}
 				p := made.Plan
+				// A plan that could not be saved is shown all the same.
+				var saved error
 				if file := c.String("out"); file != "" {
-					var b bytes.Buffer
-					if err := reports.WritePlan(&b, reports.JSON, reports.Style{}, p); err != nil {
-						return err
+					if saved = savePlan(file, p); saved == nil {
+						s.note("wrote %s", file)
 					}
-					if err := writeFile(file, b.Bytes()); err != nil {
-						return err
-					}
-					s.note("wrote %s", file)
 				}
-				if err := reports.WritePlan(s.out, format, s.style(), p); err != nil {
+				if err := errors.Join(saved, reports.WritePlan(s.out, format, s.style(), p)); err != nil {
 					return err
 				}
 				return status(planCode(p, ctx.Err() != nil))
 			})
 		},
 	}
+}
+
+// savePlan writes a plan to a file, for rollout --plan.
+func savePlan(file string, p plan.Plan) error {
+	var b bytes.Buffer
+	if err := reports.WritePlan(&b, reports.JSON, reports.Style{}, p); err != nil {
+		return err
+	}
+	return writeFile(file, b.Bytes())
 }
 
 // parsePlanFormat reads the format of a plan before anything is looked at.

@@ -36,7 +36,7 @@ func historyFlag() *cli.StringFlag {
 func (s *session) withHistory(c *cli.Context, fn func(context.Context, history.History) error) error {
 	name := c.String("history")
 	if name == "" {
-		return usage("%s needs --history FILE", c.Command.HelpName)
+		return usage("%s needs --history FILE", shortName(c.Command))
 	}
 	h, err := s.openHistory(c.Context, name, reads)
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *session) readAudit(ctx context.Context, file string) (reports.Audit, er
 func parseAudit(name string, in io.Reader) (reports.Audit, error) {
 	a, err := reports.ReadAudit(in)
 	if err != nil {
-		return a, badInput(&orgs.Hinted{Err: fmt.Errorf("%s: %w", name, err), Next: "orgguard audit --output " + name + " writes one"})
+		return a, badInput(&orgs.Hinted{Err: fmt.Errorf("%s: %w", name, err), Next: "orgguard audit --output audit.json writes one"})
 	}
 	a.Controls = catalogue()
 	return a, nil

@@ -112,7 +112,7 @@ func applyAction(s streams, what func(*cli.Context, *scpPreviewOptions)) cli.Act
 			return err
 		}
 		if !o.yes && !s.inTTY {
-			return usage("%s changes AWS and nobody can be asked here: read `orgguard scp preview`, then give --yes", c.Command.HelpName)
+			return usage("%s changes AWS and nobody can be asked here: read `orgguard scp preview`, then give --yes", shortName(c.Command))
 		}
 		return withSession(c.Context, g, s, writes, func(ctx context.Context, s *session) error { return runSCPApply(ctx, s, o) })
 	}
