@@ -31,7 +31,7 @@ type Filter struct {
 	// DetectDrift has CloudFormation look at the stack sets as well. It narrows
 	// nothing.
 	DetectDrift bool
-	// From says whom an audit asks about the recorders. It narrows nothing.
+	// From says whom an audit asks. It narrows nothing.
 	From Source
 }
 

@@ -31,6 +31,9 @@ type kind struct {
 	observe func(ctx context.Context, s site, r Resource) (any, error)
 	// compare is pure. It is not called for a resource that does not exist.
 	compare func(r Resource, state any) []Mismatch
+	// item reads the state out of an item of AWS Config; nil for what only the
+	// accounts are asked about.
+	item *itemReader
 	// repair makes the resource as the template says, whatever it is now.
 	repair func(ctx context.Context, s site, r Resource, state any) error
 	// finish does what can only be done when the other resources of the cell

@@ -3,6 +3,7 @@ package baseline
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -36,6 +37,7 @@ var roleKind = kind{
 	global:  true,
 	observe: observeRole,
 	compare: compareRole,
+	item:    &itemReader{property: "configuration.roleName", read: readRoleItem},
 	repair:  repairRole,
 }
 
@@ -82,6 +84,42 @@ func observeRole(ctx context.Context, s site, r Resource) (any, error) {
 		st.Inline[policy] = decodeDocument(aws.ToString(p.PolicyDocument))
 	}
 	return st, nil
+}
+
+// roleItem is an item of AWS Config of a role. How long its sessions last is not in
+// it: accounts are asked about roles whose template says that.
+type roleItem struct {
+	RoleName, AssumeRolePolicyDocument string
+	RolePolicyList                     []struct{ PolicyName, PolicyDocument string }
+	AttachedManagedPolicies            []struct{ PolicyARN string }
+	PermissionsBoundary                *struct{ PermissionsBoundaryARN string }
+}
+
+func readRoleItem(configuration string) (string, func(Resource) any) {
+	var item roleItem
+	if err := json.Unmarshal([]byte(configuration), &item); err != nil {
+		return "", nil
+	}
+	return item.RoleName, func(r Resource) any {
+		st := roleState{Trust: decodeDocument(item.AssumeRolePolicyDocument), Inline: map[string]string{}}
+		want := r.inlinePolicies()
+		for _, p := range item.RolePolicyList {
+			if _, ok := want[p.PolicyName]; ok {
+				st.Inline[p.PolicyName] = decodeDocument(p.PolicyDocument)
+			} else {
+				st.Others = append(st.Others, p.PolicyName)
+			}
+		}
+		for _, p := range item.AttachedManagedPolicies {
+			st.Managed = append(st.Managed, p.PolicyARN)
+		}
+		if item.PermissionsBoundary != nil {
+			st.Boundary = item.PermissionsBoundary.PermissionsBoundaryARN
+		}
+		slices.Sort(st.Others)
+		slices.Sort(st.Managed)
+		return st
+	}
 }
 
 // attachedTo returns the ARNs of a role's managed policies, sorted.

@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +43,7 @@ var ruleKind = kind{
 	nameProp: "Name",
 	observe:  observeRule,
 	compare:  compareRule,
+	item:     &itemReader{property: "configuration.Name", read: readRuleItem},
 	repair:   repairRule,
 }
 
@@ -133,6 +135,46 @@ func observeRule(ctx context.Context, s site, r Resource) (any, error) {
 	}
 	slices.SortFunc(st.Targets, func(a, b ruleTarget) int { return strings.Compare(a.ID, b.ID) })
 	return st, nil
+}
+
+// ruleItem is an item of AWS Config of a rule, which has the form of CloudFormation's
+// resource type.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html
+type ruleItem struct {
+	Name, EventBusName, State string
+	EventPattern              json.RawMessage
+	Targets                   []struct {
+		ID, ARN, RoleARN string
+		DeadLetterConfig *struct{ ARN string }
+		InputTransformer *struct {
+			InputPathsMap map[string]string
+			InputTemplate string
+		}
+	}
+}
+
+func readRuleItem(configuration string) (string, func(Resource) any) {
+	var item ruleItem
+	if err := json.Unmarshal([]byte(configuration), &item); err != nil || item.EventBusName != "" && item.EventBusName != "default" && !strings.HasSuffix(item.EventBusName, ":event-bus/default") {
+		return "", nil
+	}
+	st := ruleState{State: item.State, Pattern: string(item.EventPattern)}
+	var text string // a pattern that is kept as text
+	if json.Unmarshal(item.EventPattern, &text) == nil {
+		st.Pattern = text
+	}
+	for _, t := range item.Targets {
+		out := ruleTarget{ID: t.ID, ARN: t.ARN, Role: t.RoleARN}
+		if t.DeadLetterConfig != nil {
+			out.DeadLetter = t.DeadLetterConfig.ARN
+		}
+		if t.InputTransformer != nil {
+			out.Paths, out.Template = t.InputTransformer.InputPathsMap, t.InputTransformer.InputTemplate
+		}
+		st.Targets = append(st.Targets, out)
+	}
+	slices.SortFunc(st.Targets, func(a, b ruleTarget) int { return strings.Compare(a.ID, b.ID) })
+	return item.Name, func(Resource) any { return st }
 }
 
 func targetOf(t types.Target) ruleTarget {

@@ -2,7 +2,6 @@ package baseline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,15 +18,11 @@ import (
 	"github.com/orgguard/orgguard/orgs/finding"
 )
 
-// Source says whom an audit asks about the recorders: the accounts, or the
-// organization's aggregator of AWS Config, which knows the recorders of all
-// accounts.
-//
-// It is only the recorders that an aggregator can answer for. A delivery channel is
-// no configuration item; of an EventBridge rule an advanced query sees neither the
-// pattern nor the message, and of a role not what its policies say. All that is
+// Source says whom an audit asks: the accounts, or the organization's aggregator of
+// AWS Config, which knows of all accounts what their recorders recorded. An
+// aggregator answers for recorders, alert rules and the roles of both. A delivery
+// channel is no configuration item, and what lives once is asked there: all that is
 // asked in the accounts whatever the source.
-// https://github.com/awslabs/aws-config-resource-schema
 type Source int
 
 const (
@@ -52,39 +47,93 @@ const sweepFrom = 10_000
 // https://docs.aws.amazon.com/config/latest/developerguide/stop-start-recorder.html
 const recorderItem = "AWS::Config::ConfigurationRecorder"
 
-// sweep is what an aggregator says of the recorders.
+// sweep is what an aggregator says of recorders, rules and roles.
 type sweep struct {
 	name    string
 	account orgs.AccountID
 	region  string
 	covers  func(region string) bool
 	both    bool
-	fine    map[settledKey]int64    // as configured: since when, as Unix seconds
-	odd     map[settledKey]sighting // all others
-	behind  map[settledKey]string   // what AWS Config says against its own data
+
+	recorders *subject
+	items     []*subject
+	behind    map[settledKey]string     // what AWS Config says against its own data
+	global    map[orgs.AccountID]string // the Region whose recorder, as configured, records the account's roles
 
 	mu     sync.Mutex
-	counts sweepCounts
+	counts map[verdict]map[string]int // by the noun of what it is about
+	failed error                      // why there are no rules and roles
 }
 
-// sighting is what the aggregator has of a recorder that is not as the baseline
+// subject is something that the baseline wants in many accounts: a rule or a role of
+// a name, or a recorder, whatever its name.
+type subject struct {
+	kind, name string
+	units      []*composed // that have it
+	regions    []string    // of the cells where it is wanted
+	fine       map[settledKey]int64
+	odd        map[settledKey]sighting
+}
+
+func newSubject(kind, name string) *subject {
+	return &subject{kind: kind, name: name, fine: map[settledKey]int64{}, odd: map[settledKey]sighting{}}
+}
+
+// of is the subject that a resource is one of; nil when an aggregator is not asked
+// about it.
+func (s *sweep) of(in Inspection) *subject {
+	r := in.Resource
+	if r.Type == recorderItem {
+		return s.recorders
+	}
+	for _, x := range s.items {
+		if x.kind == r.Type && slices.Contains(x.units, in.unit) && x.name == r.str(kinds[r.Type].nameProp) {
+			return x
+		}
+	}
+	return nil
+}
+
+// sighting is what the aggregator has of a resource that is not as the baseline
 // wants it.
 type sighting struct {
 	says  string // what is not, in a few words
-	since int64  // when the recorder was last changed, as far as AWS Config knows; Unix seconds
+	since int64  // when it was last changed, as far as AWS Config knows; Unix seconds
 }
 
-// since says when a recorder was last changed.
+// since says when a resource was last changed.
 func since(unix int64) string { return "since " + time.Unix(unix, 0).UTC().Format(time.RFC3339) }
 
-// sweepCounts are for the note on a sweep.
-type sweepCounts struct{ trusted, missing, different, behind, uncovered int }
+// verdict is what an aggregator's word about a resource is worth.
+type verdict int
+
+const (
+	trusted    verdict = iota // it is as configured
+	missing                   // there is no such resource
+	different                 // it is something else
+	late                      // AWS Config itself says that its data is old
+	uncovered                 // the aggregator does not cover the Region
+	unrecorded                // the recorder that keeps the item is not known to be as configured
+)
+
+// doubts are why accounts are asked all the same.
+var doubts = []struct {
+	verdict
+	text string
+}{
+	{missing, "not in the aggregator"}, {different, "different there"}, {late, "in data that AWS Config calls failed or outdated"},
+	{uncovered, "in Regions that the aggregator does not cover"}, {unrecorded, "recorded by a recorder that is not known to be as configured"},
+}
 
 // sweepFor decides whether the aggregator is asked, and asks it. It is nil when
 // only the accounts are; note says why if somebody may wonder.
 func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r resolved) (s *sweep, note string, err error) {
-	if f.From == FromAccounts || len(r.controls) > 0 && !slices.Contains(r.controls, configRecorder.ID) || !slices.Contains(b.Controls(), configRecorder.ID) {
+	if f.From == FromAccounts || !slices.Contains(b.Controls(), configRecorder.ID) {
 		return nil, "", nil
+	}
+	items, err := b.subjects(r)
+	if err != nil || len(items) == 0 && len(r.controls) > 0 && !slices.Contains(r.controls, configRecorder.ID) {
+		return nil, "", err
 	}
 	var regions []string
 	cells := 0
@@ -103,7 +152,7 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 	}
 	s, err = b.findAggregator(ctx, pool)
 	if err == nil {
-		s.both = f.From == FromBoth
+		s.both, s.items = f.From == FromBoth, items
 		err = b.readAggregator(ctx, pool, s, regions, r)
 	}
 	switch {
@@ -112,7 +161,7 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 	case ctx.Err() != nil:
 		return nil, "", nil // every cell says that it was interrupted
 	case f.From == FromEither:
-		return nil, "every account was asked about its recorder, since there is no aggregator to ask: " + orgs.Reason(err), nil
+		return nil, "every account was asked about everything, since there is no aggregator to ask: " + orgs.Reason(err), nil
 	}
 	return nil, "", &SweepError{err}
 }
@@ -120,7 +169,7 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 // SweepError says that the aggregator could not be asked although somebody insisted.
 type SweepError struct{ Err error }
 
-func (e *SweepError) Error() string { return "sweep the recorders: " + e.Err.Error() }
+func (e *SweepError) Error() string { return "sweep the organization: " + e.Err.Error() }
 
 func (e *SweepError) Unwrap() error { return e.Err }
 
@@ -153,8 +202,9 @@ func (b *Baseline) findAggregator(ctx context.Context, pool *access.Pool) (*swee
 			}
 			return &sweep{
 				name: aws.ToString(a.ConfigurationAggregatorName), account: id, region: region,
-				covers: func(region string) bool { return source.AllAwsRegions || slices.Contains(source.AwsRegions, region) },
-				fine:   map[settledKey]int64{}, odd: map[settledKey]sighting{}, behind: map[settledKey]string{},
+				covers:    func(region string) bool { return source.AllAwsRegions || slices.Contains(source.AwsRegions, region) },
+				recorders: newSubject(recorderItem, ""), behind: map[settledKey]string{}, global: map[orgs.AccountID]string{},
+				counts: map[verdict]map[string]int{},
 			}, nil
 		}
 		what := "no aggregator of the organization"
@@ -191,210 +241,87 @@ func (s site) aggregators(ctx context.Context) ([]types.ConfigurationAggregator,
 	return out, nil
 }
 
-// readAggregator asks the aggregator for the recorders of the Regions, side by side,
-// and compares each with what the baseline wants of it as it comes in.
-func (b *Baseline) readAggregator(ctx context.Context, pool *access.Pool, s *sweep, regions []string, r resolved) error {
-	at := b.site(pool, s.account, s.region)
-	known := make(map[string]orgs.AccountID, len(b.Accounts))
-	for _, a := range b.Accounts {
-		if r.reaches(a.ID) {
-			known[string(a.ID)] = a.ID
-		}
-	}
-	for _, o := range orgs.ForEach(ctx, append([]string{""}, regions...), 8, func(ctx context.Context, region string) (struct{}, error) {
-		if region == "" {
-			return struct{}{}, s.readStatus(ctx, at)
-		}
-		if !s.covers(region) {
-			return struct{}{}, nil
-		}
-		return struct{}{}, s.eachItem(ctx, at, region, func(item recorderRow) error {
-			if id, ok := known[item.Account]; ok {
-				return b.sight(s, id, region, item)
-			}
-			return nil
-		})
-	}) {
-		if o.Err != nil {
-			return o.Err
-		}
-	}
-	return nil
-}
-
-// readStatus asks which sources the aggregator could not collect lately.
-func (s *sweep) readStatus(ctx context.Context, at site) error {
-	p := configservice.NewDescribeConfigurationAggregatorSourcesStatusPaginator(at.Config, &configservice.DescribeConfigurationAggregatorSourcesStatusInput{
-		ConfigurationAggregatorName: aws.String(s.name),
-		UpdateStatus:                []types.AggregatedSourceStatusType{types.AggregatedSourceStatusTypeFailed, types.AggregatedSourceStatusTypeOutdated},
-	})
-	for p.HasMorePages() {
-		page, err := p.NextPage(ctx, at.at.Config)
-		if err != nil {
-			return fmt.Errorf("ask aggregator %s for the status of its sources: %w", s.name, err)
-		}
-		s.mu.Lock()
-		for _, source := range page.AggregatedSourceStatusList {
-			k, ok := settledKeyOf(orgs.AccountID(aws.ToString(source.SourceId)), aws.ToString(source.AwsRegion))
-			if !ok {
-				continue // the organization itself
-			}
-			s.behind[k] = strings.TrimSpace(strings.ToLower(string(source.LastUpdateStatus)) + " " + aws.ToString(source.LastErrorCode))
-			if source.LastUpdateTime != nil {
-				s.behind[k] += ", last collected " + source.LastUpdateTime.UTC().Format(time.RFC3339)
-			}
-		}
-		s.mu.Unlock()
-	}
-	return nil
-}
-
-// recorderRow is a row of the query: a recorder's configuration item.
-type recorderRow struct {
-	Account       string    `json:"accountId"`
-	Captured      time.Time `json:"configurationItemCaptureTime"`
-	Configuration struct {
-		Name           string
-		RoleARN        string
-		Recording      bool
-		RecordingGroup struct {
-			AllSupported               bool
-			IncludeGlobalResourceTypes bool
-			ResourceTypes              []string
-			ExclusionByResourceTypes   struct{ ResourceTypes []string }
-		}
-		RecordingMode struct {
-			RecordingFrequency     string
-			RecordingModeOverrides []json.RawMessage
-		}
-	} `json:"configuration"`
-}
-
-// state is the item as observeRecorder would have it.
-func (r recorderRow) state() recorderState {
-	c := r.Configuration
-	st := recorderState{
-		Name: c.Name, Role: c.RoleARN, Recording: c.Recording, Frequency: c.RecordingMode.RecordingFrequency, Overrides: len(c.RecordingMode.RecordingModeOverrides),
-		All: c.RecordingGroup.AllSupported, GlobalTypes: c.RecordingGroup.IncludeGlobalResourceTypes,
-		Only: c.RecordingGroup.ResourceTypes, Except: c.RecordingGroup.ExclusionByResourceTypes.ResourceTypes,
-	}
-	if st.Frequency == "" {
-		st.Frequency = string(types.RecordingFrequencyContinuous)
-	}
-	return st
-}
-
-// serviceLinked is how the names of recorders begin that belong to an AWS service
-// and are nobody else's business.
-const serviceLinked = "AWSConfigurationRecorderFor"
-
-// eachItem goes through the recorders of a Region.
-func (s *sweep) eachItem(ctx context.Context, at site, region string, take func(recorderRow) error) error {
-	p := configservice.NewSelectAggregateResourceConfigPaginator(at.Config, &configservice.SelectAggregateResourceConfigInput{
-		ConfigurationAggregatorName: aws.String(s.name), Limit: 100,
-		Expression: aws.String("SELECT accountId, configurationItemCaptureTime, configuration WHERE resourceType = '" + recorderItem + "' AND awsRegion = '" + region + "'"),
-	})
-	for p.HasMorePages() {
-		page, err := p.NextPage(ctx, at.at.Config)
-		if err != nil {
-			return fmt.Errorf("ask aggregator %s for the recorders in %s: %w", s.name, region, err)
-		}
-		for _, text := range page.Results {
-			var row recorderRow
-			if err := json.Unmarshal([]byte(text), &row); err != nil {
-				continue // what cannot be read is missing, and so a suspect
-			}
-			if strings.HasPrefix(row.Configuration.Name, serviceLinked) {
-				continue
-			}
-			if err := take(row); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// sight compares an item with what the baseline wants there, and keeps the verdict:
-// the items of a large organization would be most of an audit's memory.
-func (b *Baseline) sight(s *sweep, id orgs.AccountID, region string, item recorderRow) error {
-	k, ok := settledKeyOf(id, region)
-	if !ok {
-		return nil
-	}
-	seen := sighting{says: "nothing is wanted there", since: item.Captured.Unix()}
-	serves := func(u *composed) bool { return slices.Contains(u.controls, configRecorder.ID) }
-	if err := b.wanted(id, region, serves, func(_ *composed, r Resource, off bool) {
-		if r.Type != recorderItem || off {
-			return
-		}
-		seen.says = ""
-		if wrong := compareRecorder(r, item.state()); len(wrong) > 0 {
-			seen.says = wrong[0].Reason
-		}
-	}); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, fine := s.fine[k]
-	_, odd := s.odd[k]
-	switch {
-	case fine || odd:
-		delete(s.fine, k)
-		s.odd[k] = sighting{"there are several recorders", seen.since}
-	case seen.says == "":
-		s.fine[k] = seen.since
-	default:
-		s.odd[k] = seen
-	}
-	return nil
-}
-
 // answers says what is known of a resource without asking its account; "" when the
 // account is to be asked.
 func (s *sweep) answers(in Inspection) string {
-	if s == nil || in.Resource.Type != recorderItem {
+	if s == nil {
 		return ""
 	}
-	k, _ := settledKeyOf(in.Account.ID, in.Region)
-	unix, fine := s.fine[k]
-	_, odd := s.odd[k]
+	x := s.of(in)
+	if x == nil {
+		return ""
+	}
+	v, unix := s.verdict(x, in)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case !s.covers(in.Region):
-		s.counts.uncovered++
-	case s.behind[k] != "":
-		s.counts.behind++
-	case odd:
-		s.counts.different++
-	case !fine:
-		s.counts.missing++
-	default:
-		s.counts.trusted++
-		if !s.both {
-			return "as configured, says aggregator " + s.name + ": unchanged " + since(unix)
+	if s.counts[v] == nil {
+		s.counts[v] = map[string]int{}
+	}
+	s.counts[v][kinds[x.kind].noun]++
+	if v != trusted || s.both {
+		return ""
+	}
+	return "as configured, says aggregator " + s.name + ": unchanged " + since(unix)
+}
+
+// verdict says what the aggregator's word about a resource is worth, and since when
+// it is as configured. What a recorder keeps is worth something while the recorder
+// is as configured itself: one that was stopped keeps the past.
+func (s *sweep) verdict(x *subject, in Inspection) (v verdict, unix int64) {
+	recorder := in.Region
+	if kinds[x.kind].global {
+		if recorder = s.global[in.Account.ID]; recorder == "" {
+			return unrecorded, 0
 		}
 	}
-	return ""
+	where, _ := settledKeyOf(in.Account.ID, recorder)
+	k, _ := settledKeyOf(in.Account.ID, in.Region)
+	unix, fine := x.fine[k]
+	_, odd := x.odd[k]
+	_, recorded := s.recorders.fine[where]
+	switch {
+	case !s.covers(recorder):
+		return uncovered, 0
+	case s.behind[where] != "":
+		return late, 0
+	case !recorded && x != s.recorders:
+		return unrecorded, 0
+	case odd:
+		return different, 0
+	case !fine:
+		return missing, 0
+	}
+	return trusted, unix
 }
 
 // disagreement is a finding where the account, which was asked, says something
-// else than the aggregator.
+// else than the aggregator. Of a rule or a role that is one where the aggregator has
+// it as configured: AWS Config does not record these in every Region, and what it
+// has of one may lack something that the service itself says.
 func (b *Baseline) disagreement(s *sweep, in Inspection) (finding.Finding, bool) {
-	if s == nil || in.Resource.Type != recorderItem || in.Account.Excluded != "" || in.Off != "" || in.Waived != "" || in.Err != nil || in.Swept != "" || !s.covers(in.Region) {
+	if s == nil || in.Account.Excluded != "" || in.Off != "" || in.Waived != "" || in.Err != nil || in.Swept != "" {
+		return finding.Finding{}, false
+	}
+	x := s.of(in)
+	if x == nil {
+		return finding.Finding{}, false
+	}
+	v, unix := s.verdict(x, in)
+	if v == uncovered || x != s.recorders && v != trusted {
 		return finding.Finding{}, false
 	}
 	k, _ := settledKeyOf(in.Account.ID, in.Region)
-	unix, fine := s.fine[k]
-	seen, odd := s.odd[k]
-	account, aggregator := "as configured", "no recorder"
+	_, fine := x.fine[k]
+	seen, odd := x.odd[k]
+	noun := kinds[x.kind].noun
+	account, aggregator := "as configured", "no "+noun
 	if len(in.Mismatches) > 0 {
 		account = in.Mismatches[0].Reason
+	} else if in.Absent {
+		account = aggregator
 	}
 	switch {
-	case fine == (len(in.Mismatches) == 0) && (fine || odd) || !fine && !odd && in.Absent:
+	case fine == (len(in.Mismatches) == 0 && !in.Absent) && (fine || odd) || !fine && !odd && in.Absent:
 		return finding.Finding{}, false // they agree
 	case fine:
 		aggregator = "as configured, " + since(unix)
@@ -407,12 +334,31 @@ func (b *Baseline) disagreement(s *sweep, in Inspection) (finding.Finding, bool)
 	c := b.control(in.Resource.Control)
 	return finding.Finding{
 		Account: string(in.Account.ID), AccountName: in.Account.Name, OUPath: in.Account.OUPath,
-		Region: in.Region, Control: c.ID, Severity: finding.Low, Status: finding.Drift,
+		Region: label(in.Resource, in.Region), Control: c.ID, Severity: finding.Low, Status: finding.Drift,
 		Resource: "aggregator " + s.name,
-		Reason:   "the aggregator says something else of the recorder than the account itself",
+		Reason:   "the aggregator says something else of the " + noun + " than the account itself",
 		Expected: account, Actual: aggregator,
 		Fix: fmt.Sprintf("aws configservice describe-configuration-aggregator-sources-status --configuration-aggregator-name %s --region %s, in account %s; what changed in the last minutes comes by itself", s.name, s.region, s.account),
 	}, true
+}
+
+// counted says how many of each kind: "26 recorders and 1 rule"; "none" of nothing.
+func (s *sweep) counted(verdicts ...verdict) string {
+	var list []string
+	for _, kind := range sweptKinds {
+		noun, n := kinds[kind].noun, 0
+		for _, v := range verdicts {
+			n += s.counts[v][noun]
+		}
+		switch n {
+		case 0:
+		case 1:
+			list = append(list, "1 "+noun)
+		default:
+			list = append(list, fmt.Sprintf("%d %ss", n, noun))
+		}
+	}
+	return joinAnd(list)
 }
 
 // note says what the sweep was worth.
@@ -420,27 +366,29 @@ func (s *sweep) note() string {
 	if s == nil {
 		return ""
 	}
-	c := s.counts
-	text := fmt.Sprintf("recorders by aggregator %s of account %s in %s: %d are as configured there", s.name, s.account, s.region, c.trusted)
+	text := fmt.Sprintf("aggregator %s of account %s in %s has %s as configured", s.name, s.account, s.region, s.counted(trusted))
+	var asked []verdict
+	var why []string
+	for _, r := range doubts {
+		asked = append(asked, r.verdict)
+		n := 0
+		for _, m := range s.counts[r.verdict] {
+			n += m
+		}
+		if n > 0 {
+			why = append(why, fmt.Sprintf("%d %s", n, r.text))
+		}
+	}
 	if s.both {
 		text += "; every account was asked as well"
 	} else {
-		text += fmt.Sprintf(", %d were asked in their accounts", c.missing+c.different+c.behind+c.uncovered)
-	}
-	var why []string
-	for _, x := range []struct {
-		n    int
-		what string
-	}{
-		{c.missing, "not in the aggregator"}, {c.different, "different there"}, {c.behind, "in data that AWS Config calls failed or outdated"},
-		{c.uncovered, "in Regions that the aggregator does not cover"},
-	} {
-		if x.n > 0 {
-			why = append(why, fmt.Sprintf("%d %s", x.n, x.what))
-		}
+		text += "; asked in the accounts: " + s.counted(asked...)
 	}
 	if len(why) > 0 {
 		text += " (" + strings.Join(why, ", ") + ")"
 	}
-	return text + ". An aggregator is minutes behind the accounts; it knows recorders, and all else was asked in the accounts"
+	if s.failed != nil {
+		text += "; it did not say what is recorded of rules and roles: " + orgs.Reason(s.failed)
+	}
+	return text + ". An aggregator is minutes behind the accounts; what it does not know was asked there"
 }

@@ -65,7 +65,7 @@ func newAuditCommand(s streams) *cli.Command {
 			&cli.StringFlag{Name: "listen", Usage: "with --every: serve /healthz and /metrics on this loopback `ADDRESS`, e.g. 127.0.0.1:9464"},
 			&cli.StringFlag{Name: "shard", Usage: "look at part `I/N` of the accounts; orgguard report merge puts the parts together"},
 			&cli.BoolFlag{Name: "stackset-drift", Usage: "have CloudFormation detect drift of the stack sets as well; that leaves an operation in each set's list"},
-			&cli.BoolFlag{Name: "sweep", Usage: "ask the organization's AWS Config aggregator about the recorders, and their accounts only where it is not sure"},
+			&cli.BoolFlag{Name: "sweep", Usage: "ask the organization's AWS Config aggregator about recorders, alert rules and their roles, and the accounts only where it is not sure"},
 			&cli.BoolFlag{Name: "direct", Usage: "ask every account; with --sweep both, to find where they disagree"},
 			generatedAtFlag(),
 		}, keepingFlags()...),

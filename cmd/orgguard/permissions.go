@@ -57,7 +57,7 @@ var (
 		"states:DescribeStateMachine",
 	}
 	// readAggregator is for the account that has the aggregator.
-	readAggregator = []string{"config:DescribeConfigurationAggregatorSourcesStatus", "config:DescribeConfigurationAggregators", "config:SelectAggregateResourceConfig"}
+	readAggregator = []string{"config:BatchGetAggregateResourceConfig", "config:DescribeConfigurationAggregatorSourcesStatus", "config:DescribeConfigurationAggregators", "config:SelectAggregateResourceConfig"}
 	readStacks     = []string{"cloudformation:DescribeStacks", "cloudformation:GetTemplate"}
 
 	// writeStacks and writeResources are for the plain stacks, which

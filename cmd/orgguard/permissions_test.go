@@ -300,10 +300,12 @@ func TestASweepNeedsExactlyTheRightsItPrints(t *testing.T) {
 	})
 	const command = "audit --sweep"
 	sweep := auditOptions{filter: baseline.Filter{From: baseline.FromBoth}}
+	lw.grant(lw.need("rollout"))
+	lw.rollout() // there is nothing recorded of what is not there
 	lw.grant(lw.need(command))
 	s := lw.session(reads)
 	a, err := runAudit(t.Context(), s, sweep)
-	if err != nil || len(a.Notes) != 1 || !strings.HasPrefix(a.Notes[0], "recorders by aggregator organization of account 200000000001") {
+	if err != nil || len(a.Notes) != 1 || !strings.HasPrefix(a.Notes[0], "aggregator organization of account 200000000001") {
 		t.Fatalf("notes %v, error %v", a.Notes, err)
 	}
 	for _, action := range readAggregator {

@@ -79,7 +79,13 @@ func (w *World) invoke(c *call, in any) (any, error) {
 	err := w.authorize(c, action, resource)
 	var out any
 	if err == nil {
-		out, err = o.run(c, in)
+		changed := func() {}
+		if o.access == write {
+			changed = w.changing(c, resource)
+		}
+		if out, err = o.run(c, in); err == nil {
+			changed()
+		}
 	}
 	if o.access == write {
 		w.writes++

@@ -26,6 +26,8 @@ type configState struct {
 	// Packs are conformance packs by name.
 	Packs map[string]*conformancePack `json:"packs,omitempty"`
 
+	// Frozen are the items of what was recorded until the recorder was stopped.
+	Frozen []configItem `json:"frozen,omitempty"`
 	// Aggregators are those of the account × Region, by name.
 	Aggregators map[string]*configAggregator `json:"aggregators,omitempty"`
 }
@@ -126,6 +128,7 @@ var configOps = map[string]operation{
 	"DescribeConfigurationAggregators":             op(read, describeConfigurationAggregators),
 	"DescribeConfigurationAggregatorSourcesStatus": op(read, sourcesStatus),
 	"SelectAggregateResourceConfig":                op(read, selectAggregate),
+	"BatchGetAggregateResourceConfig":              op(read, batchGetAggregate),
 
 	"TagResource": on(op(write, configTagResource), func(_ *call, in *configservice.TagResourceInput) string {
 		return aws.ToString(in.ResourceArn)
@@ -434,17 +437,19 @@ func startConfigurationRecorder(c *call, in *configservice.StartConfigurationRec
 		return nil, apiError("NoAvailableDeliveryChannelException", "Delivery channel is not available to start configuration recorder.")
 	}
 	if !r.Recording {
-		r.Recording, r.Started = true, c.now
+		r.Recording, r.Started, s.Frozen = true, c.now, nil
 	}
 	return &configservice.StartConfigurationRecorderOutput{}, nil
 }
 
 func stopConfigurationRecorder(c *call, in *configservice.StopConfigurationRecorderInput) (*configservice.StopConfigurationRecorderOutput, error) {
-	r, err := c.here().Config.named(aws.ToString(in.ConfigurationRecorderName), "stopped")
+	s := &c.here().Config
+	r, err := s.named(aws.ToString(in.ConfigurationRecorderName), "stopped")
 	if err != nil {
 		return nil, err
 	}
 	if r.Recording {
+		s.Frozen = c.w.items(accountRegion{c.caller.Account, c.region}, c.now)
 		r.Recording, r.Stopped = false, c.now
 	}
 	return &configservice.StopConfigurationRecorderOutput{}, nil
@@ -459,6 +464,7 @@ func deleteConfigurationRecorder(c *call, in *configservice.DeleteConfigurationR
 		return nil, err
 	}
 	delete(s.Recorders, r.Name)
+	s.Frozen = nil
 	return &configservice.DeleteConfigurationRecorderOutput{}, nil
 }
 

@@ -25,7 +25,8 @@ type configAggregator struct {
 // Aggregation is how an aggregator differs from what it aggregates: it is always
 // behind, and may not hear of an account at all.
 type Aggregation struct {
-	// Lag is how long the start and the stop of a recorder take to arrive.
+	// Lag is how long the start and the stop of a recorder, and changes of rules and
+	// roles, take to arrive. What was deleted is gone at once.
 	Lag time.Duration `json:"lag,omitempty"`
 	// Missing are the "account/Region" pairs of which it has no rows.
 	Missing []string `json:"missing,omitempty"`
@@ -131,12 +132,19 @@ func (w *World) aggregated(a *configAggregator) []accountRegion {
 	return out
 }
 
+// unheard says that an aggregator has no rows of an account × Region.
+func (w *World) unheard(at accountRegion) bool {
+	return slices.Contains(w.faults.Aggregation.Missing, at.account+"/"+at.region)
+}
+
 // selectPattern is what the sandbox understands of the query language: properties,
-// and equalities joined by AND.
+// and equalities and lists of values joined by AND.
 // https://docs.aws.amazon.com/config/latest/developerguide/query-components.html
 var (
 	selectPattern = regexp.MustCompile(`(?is)^\s*SELECT\s+(.+?)\s+WHERE\s+(.+?)\s*$`)
 	equalPattern  = regexp.MustCompile(`^\s*([\w.]+)\s*=\s*'([^']*)'\s*$`)
+	inPattern     = regexp.MustCompile(`(?i)^\s*([\w.]+)\s+IN\s*\(\s*('[^']*'(?:\s*,\s*'[^']*')*)\s*\)\s*$`)
+	valuePattern  = regexp.MustCompile(`'([^']*)'`)
 	andPattern    = regexp.MustCompile(`(?i)\s+AND\s+`)
 )
 
@@ -154,13 +162,20 @@ func selectAggregate(c *call, in *configservice.SelectAggregateResourceConfigInp
 	if m == nil || len(*in.Expression) > maxExpression {
 		return nil, bad()
 	}
-	where := map[string]string{}
+	where := map[string][]string{}
 	for _, term := range andPattern.Split(m[2], -1) {
 		eq := equalPattern.FindStringSubmatch(term)
-		if eq == nil {
+		list := inPattern.FindStringSubmatch(term)
+		switch {
+		case eq != nil:
+			where[eq[1]] = []string{eq[2]}
+		case list != nil:
+			for _, v := range valuePattern.FindAllStringSubmatch(list[2], -1) {
+				where[list[1]] = append(where[list[1]], v[1])
+			}
+		default:
 			return nil, bad()
 		}
-		where[eq[1]] = eq[2]
 	}
 	limit := 100
 	if n := int(in.Limit); n > 0 && n < limit {
@@ -175,7 +190,7 @@ func selectAggregate(c *call, in *configservice.SelectAggregateResourceConfigInp
 	}
 	rows := []string{}
 	for _, at := range c.w.aggregated(a) {
-		for _, item := range c.w.recorderItems(at, c.now) {
+		for _, item := range c.w.rows(at, c.now, where["resourceType"]) {
 			if row, ok := project(item, fields, where); ok {
 				rows = append(rows, row)
 			}
@@ -188,13 +203,28 @@ func selectAggregate(c *call, in *configservice.SelectAggregateResourceConfigInp
 	return &configservice.SelectAggregateResourceConfigOutput{QueryInfo: info, Results: append([]string{}, page...), NextToken: next}, nil
 }
 
-// recorderItems are the configuration items of an account × Region's recorders as
-// an aggregator has them: the only resource type whose items the sandbox keeps.
-// https://docs.aws.amazon.com/config/latest/developerguide/stop-start-recorder.html
-func (w *World) recorderItems(at accountRegion, now time.Time) []map[string]any {
-	if slices.Contains(w.faults.Aggregation.Missing, at.account+"/"+at.region) {
+// rows are what queries see of an account × Region: its recorders, and the rules and
+// roles that these record. Other types the sandbox does not keep.
+func (w *World) rows(at accountRegion, now time.Time, of []string) []map[string]any {
+	if w.unheard(at) {
 		return nil
 	}
+	out := w.recorderItems(at, now)
+	if slices.Equal(of, []string{recorderType}) {
+		return out // the others are dear to make
+	}
+	for _, item := range w.items(at, now) {
+		out = append(out, item.row(at.account))
+	}
+	return out
+}
+
+const recorderType = "AWS::Config::ConfigurationRecorder"
+
+// recorderItems are the configuration items of an account × Region's recorders as
+// an aggregator has them.
+// https://docs.aws.amazon.com/config/latest/developerguide/stop-start-recorder.html
+func (w *World) recorderItems(at accountRegion, now time.Time) []map[string]any {
 	var out []map[string]any
 	recorders := w.region(at.account, at.region).Config.Recorders
 	for _, name := range slices.Sorted(maps.Keys(recorders)) {
@@ -211,7 +241,7 @@ func (w *World) recorderItems(at accountRegion, now time.Time) []map[string]any 
 			}
 		}
 		out = append(out, map[string]any{
-			"resourceType": "AWS::Config::ConfigurationRecorder", "resourceId": r.Name, "resourceName": r.Name,
+			"resourceType": recorderType, "resourceId": r.Name, "resourceName": r.Name,
 			"accountId": at.account, "awsRegion": at.region, "configurationItemCaptureTime": captured.UTC().Format("2006-01-02T15:04:05.000Z"),
 			"configuration": map[string]any{
 				"Name": r.Name, "RoleARN": r.RoleARN, "Recording": recording,
@@ -223,9 +253,14 @@ func (w *World) recorderItems(at accountRegion, now time.Time) []map[string]any 
 }
 
 // project gives the fields of an item as a row, if it is as where says.
-func project(item map[string]any, fields []string, where map[string]string) (string, bool) {
+func project(item map[string]any, fields []string, where map[string][]string) (string, bool) {
 	for k, want := range where {
-		if v, _ := item[k].(string); v != want {
+		from := item
+		path := strings.Split(k, ".")
+		for _, p := range path[:len(path)-1] {
+			from, _ = from[p].(map[string]any)
+		}
+		if v, _ := from[path[len(path)-1]].(string); !slices.Contains(want, v) {
 			return "", false
 		}
 	}

@@ -49,6 +49,7 @@ type eventRule struct {
 	CreatedBy   string                  `json:"created_by,omitempty"`
 	Targets     map[string]types.Target `json:"targets,omitempty"` // by target id
 	Tags        map[string]string       `json:"tags,omitempty"`
+	Changed     time.Time               `json:"changed,omitzero"`
 
 	parsed *eventpattern.Pattern // of Pattern; made on demand
 }

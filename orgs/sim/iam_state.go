@@ -32,6 +32,7 @@ type role struct {
 	Attached    []string          `json:"attached,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Created     time.Time         `json:"created"`
+	Changed     time.Time         `json:"changed,omitzero"`
 }
 
 // managedPolicy is a customer managed policy with its versions.

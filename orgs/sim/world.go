@@ -28,8 +28,9 @@ type World struct {
 	faults     Faults
 	timing     Timing
 	now        func() time.Time
-	calls      map[string]int // "config:PutConfigurationRecorder" -> calls that reached the service
-	writes     int            // writes so far in this process, for CrashAtWrite
+	calls      map[string]int      // "config:PutConfigurationRecorder" -> calls that reached the service
+	late       map[string]lateItem // by ARN: what an aggregator has not heard of; never saved
+	writes     int                 // writes so far in this process, for CrashAtWrite
 
 	// services is the registry. It is a field, and not read from the package
 	// variable by invoke, because handlers call invoke and Go refuses a

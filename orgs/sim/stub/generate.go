@@ -3,6 +3,7 @@ package stub
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	configtypes "github.com/aws/aws-sdk-go-v2/service/configservice/types"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -132,6 +134,13 @@ func (s *Stub) generated(ctx context.Context, q request) (answer, bool, error) {
 			return answer{}, true, err
 		}
 		a, err := s.selectAggregate(ctx, q, &in)
+		return a, true, err
+	case "Config Service:BatchGetAggregateResourceConfig":
+		var in configservice.BatchGetAggregateResourceConfigInput
+		if err := q.decode(&in); err != nil {
+			return answer{}, true, err
+		}
+		a, err := s.batchGetAggregate(ctx, q, &in)
 		return a, true, err
 	}
 	return answer{}, false, nil
@@ -266,6 +275,58 @@ func (s *Stub) modelRows(ctx context.Context, q request, in *configservice.Selec
 			return out, nil
 		}
 	}
+}
+
+// batchGetAggregate gives every account the items that the model has, each written as
+// the model's with another number.
+func (s *Stub) batchGetAggregate(ctx context.Context, q request, in *configservice.BatchGetAggregateResourceConfigInput) (answer, error) {
+	var b bytes.Buffer
+	b.WriteString(`{"BaseConfigurationItems":[`)
+	for i, id := range in.ResourceIdentifiers {
+		account := aws.ToString(id.SourceAccountId)
+		id.SourceAccountId, id.ResourceId = aws.String(s.opts.Model), aws.String(strings.ReplaceAll(aws.ToString(id.ResourceId), account, s.opts.Model))
+		item, err := s.modelItem(ctx, q, aws.ToString(in.ConfigurationAggregatorName), id)
+		if err != nil {
+			return answer{}, err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(item.about(account).body)
+	}
+	b.WriteString(`],"UnprocessedResourceIdentifiers":[]}`)
+	return answer{http.StatusOK, typeJSON, b.Bytes()}, nil
+}
+
+// modelItem is an item of the model's. It is asked of the world once.
+func (s *Stub) modelItem(ctx context.Context, q request, aggregator string, id configtypes.AggregateResourceIdentifier) (*prepared, error) {
+	key := strings.Join([]string{"item", aggregator, string(id.ResourceType), aws.ToString(id.SourceRegion), aws.ToString(id.ResourceId)}, "\x00")
+	if have, ok := s.answers.Load(key); ok {
+		return have.(*prepared), nil
+	}
+	got, err := s.world.Ask(context.WithoutCancel(ctx), q.account, q.region, q.service.id, q.operation, func(to any) error {
+		*to.(*configservice.BatchGetAggregateResourceConfigInput) = configservice.BatchGetAggregateResourceConfigInput{
+			ConfigurationAggregatorName: aws.String(aggregator), ResourceIdentifiers: []configtypes.AggregateResourceIdentifier{id},
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	whole, err := q.json(got)
+	if err != nil {
+		return nil, err
+	}
+	var out struct{ BaseConfigurationItems []json.RawMessage }
+	if err := json.Unmarshal(whole, &out); err != nil {
+		return nil, err
+	}
+	if len(out.BaseConfigurationItems) != 1 {
+		return nil, &smithy.GenericAPIError{Code: "ValidationException", Message: "the model has no " + string(id.ResourceType) + " " + aws.ToString(id.ResourceId)}
+	}
+	item := &prepared{pieces: bytes.Split(out.BaseConfigurationItems[0], []byte(s.opts.Model))}
+	s.answers.Store(key, item)
+	return item, nil
 }
 
 // instances are the model's instances of a stack set, one a Region.
