@@ -77,6 +77,7 @@ var parts = []part{
 	{Name: "refused", What: "audit, 10 accounts denied, 10 suspended", Accounts: 100, Regions: 4, Denied: 10, Suspended: 10, Args: mainJob, exit: 3},
 	{Name: "sweep", What: "audit --sweep, main job", Accounts: 100, Regions: 4, Args: append([]string{"--sweep"}, mainJob...)},
 	{Name: "large", What: "audit --direct, main job", Accounts: 1000, Regions: 17, Args: append([]string{"--direct"}, mainJob...)},
+	{Name: "largesweep", What: "audit --sweep, main job", Accounts: 1000, Regions: 17, Args: append([]string{"--sweep"}, mainJob...)},
 	{Name: "recorders", What: "audit --sweep, recorders and the SCP", Accounts: 10_000, Regions: 34, Args: []string{"--sweep", "--control", "config-recorder", "--control", "scp-protect-config"}},
 	{Name: "huge", What: "audit, main job (sweeps by itself)", Accounts: 10_000, Regions: 34, Args: mainJob, huge: true},
 }
