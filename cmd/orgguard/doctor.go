@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -58,7 +59,8 @@ func newDoctorCommand(s streams) *cli.Command {
 						in.Services = append(in.Services, doctor.Service(d))
 					}
 					checks = doctor.Diagnose(s.survey(ctx, o.command), in)
-					checks = append(append(checks, s.jobChecks(ctx)...), s.noticeChecks(ctx)...)
+					job, sender := s.jobChecks(ctx)
+					checks = slices.Concat(checks, job, s.noticeChecks(ctx, sender))
 					doctor.Sort(checks)
 				}
 				return s.tell(ctx, checks, o)

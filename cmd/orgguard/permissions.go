@@ -134,8 +134,11 @@ var (
 	tellNotices = []string{
 		"events:PutEvents", "kms:Decrypt", "kms:GenerateDataKey", "secretsmanager:GetSecretValue", "securityhub:BatchImportFindings", "sns:Publish", "ssm:GetParameter",
 	}
-	// lookNotices is for looking at channels without sending anything.
-	lookNotices = []string{"events:DescribeEventBus", "sns:GetTopicAttributes"}
+	// lookNotices is for looking at channels without sending anything, from the account
+	// that sends; readSecrets is for the caller, where that is the one. lookRights leaves
+	// what is configured.
+	lookNotices = []string{"events:DescribeEventBus", "securityhub:GetEnabledStandards", "sns:GetTopicAttributes", "ssm:DescribeParameters"}
+	readSecrets = []string{"secretsmanager:GetSecretValue", "ssm:GetParameter"}
 	// writeLock is for the lock in the management account; a delegated
 	// administrator needs it of the access role there.
 	writeLock         = []string{"ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"}
@@ -174,8 +177,8 @@ var grants = map[string]grant{
 		member: readBaseline,
 	},
 	"doctor": {
-		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:GetRole", "iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, readHistory, lookNotices),
-		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}, readStacks, lookJobState),
+		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:GetRole", "iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, readHistory, lookNotices, readSecrets),
+		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, lookNotices),
 	},
 	"audit --stackset-drift": {
 		baseline: true,
@@ -290,6 +293,7 @@ func grantFor(command string, cfg *spec.Config) (grant, bool) {
 		g.caller, g.member = join(g.caller, []string{"s3:ListBucket"}), join(g.member, []string{"s3:ListBucket"})
 	}
 	if command == "doctor" {
+		g = g.lookRights(cfg)
 		reads := baseline.ServiceReads(cfg)
 		g.caller, g.member = join(g.caller, reads), join(g.member, reads)
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/orgguard/orgguard/baseline/schedule"
@@ -12,11 +14,8 @@ import (
 // tellStatements are the rights that telling the configured channels takes: on what the
 // configuration names, and nothing else.
 func tellStatements(cfg *spec.Config) []policyStatement {
-	n, home := cfg.Notices, cfg.HomeRegion
-	partition := orgs.PartitionOf(home)
-	if home == "" {
-		home = "*" // the Region of whoever runs it
-	}
+	n, home := cfg.Notices, cmp.Or(cfg.HomeRegion, "*") // the Region of whoever runs it
+	partition := orgs.PartitionOf(cfg.HomeRegion)
 	var out []policyStatement
 	allow := func(sid string, actions []string, resources ...string) {
 		out = append(out, policyStatement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources})
@@ -39,8 +38,24 @@ func tellStatements(cfg *spec.Config) []policyStatement {
 		allow("EncryptForTopics", []string{"kms:Decrypt", "kms:GenerateDataKey"}, sortedKeys(keys)...)
 		out[len(out)-1].Condition = map[string]map[string]string{"StringLike": {"kms:ViaService": "sns.*"}}
 	}
+	out = append(out, secretStatements(cfg)...)
+	if n.SecurityHub {
+		allow("KeepFindings", []string{"securityhub:BatchImportFindings"}, "arn:"+partition.ID+":securityhub:"+home+":*:product/*/default")
+	}
+	if bus := n.EventBus; bus != "" {
+		if !strings.HasPrefix(bus, "arn:") {
+			bus = "arn:" + partition.ID + ":events:" + home + ":*:event-bus/" + bus
+		}
+		allow("TellEventBus", []string{"events:PutEvents"}, bus)
+	}
+	return out
+}
+
+// secretStatements are the rights to read where the addresses and keys of webhooks are.
+func secretStatements(cfg *spec.Config) []policyStatement {
+	partition, home := orgs.PartitionOf(cfg.HomeRegion), cmp.Or(cfg.HomeRegion, "*") // the Region of whoever runs it
 	var parameters, secrets []string
-	for _, w := range n.Webhooks {
+	for _, w := range cfg.Notices.Webhooks {
 		for _, source := range []string{w.URLFrom, w.SecretFrom} {
 			name := secretParameter(source)
 			if name == "" {
@@ -53,22 +68,32 @@ func tellStatements(cfg *spec.Config) []policyStatement {
 			}
 		}
 	}
+	var out []policyStatement
 	if len(parameters) > 0 {
-		allow("ReadWebhookSecrets", []string{"ssm:GetParameter"}, sorted(parameters)...)
+		out = append(out, policyStatement{Sid: "ReadWebhookSecrets", Effect: "Allow", Action: []string{"ssm:GetParameter"}, Resource: sorted(parameters)})
 	}
 	if len(secrets) > 0 {
-		allow("ReadSecretsManager", []string{"secretsmanager:GetSecretValue"}, sorted(secrets)...)
-	}
-	if n.SecurityHub {
-		allow("KeepFindings", []string{"securityhub:BatchImportFindings"}, "arn:"+partition.ID+":securityhub:"+home+":*:product/*/default")
-	}
-	if bus := n.EventBus; bus != "" {
-		if !strings.HasPrefix(bus, "arn:") {
-			bus = "arn:" + partition.ID + ":events:" + home + ":*:event-bus/" + bus
-		}
-		allow("TellEventBus", []string{"events:PutEvents"}, bus)
+		out = append(out, policyStatement{Sid: "ReadSecretsManager", Effect: "Allow", Action: []string{"secretsmanager:GetSecretValue"}, Resource: sorted(secrets)})
 	}
 	return out
+}
+
+// lookRights narrows the doctor's rights to what it looks at with a configuration. Secrets
+// are read by the caller alone, and only those that it names.
+func (g grant) lookRights(cfg *spec.Config) grant {
+	rest := slices.Clone(readSecrets)
+	if !cfg.Notices.SecurityHub {
+		rest = append(rest, "securityhub:GetEnabledStandards")
+	}
+	if !slices.ContainsFunc(cfg.Notices.Webhooks, func(w spec.Webhook) bool {
+		return strings.HasPrefix(w.URLFrom, "ssm:") || strings.HasPrefix(w.SecretFrom, "ssm:")
+	}) {
+		rest = append(rest, "ssm:DescribeParameters")
+	}
+	unused := func(a string) bool { return slices.Contains(rest, a) }
+	g.caller, g.member = slices.DeleteFunc(slices.Clone(g.caller), unused), slices.DeleteFunc(slices.Clone(g.member), unused)
+	g.told = secretStatements(cfg)
+	return g
 }
 
 // notifyRights are the same rights for a job that an engine runs. A function has no secret

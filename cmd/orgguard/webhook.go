@@ -43,30 +43,39 @@ func (t *teller) sendWebhook(ctx context.Context, w spec.Webhook, d tidings) err
 		return err
 	}
 	t.builtInInstead(err)
-	address := w.URL
-	if w.URLFrom != "" {
-		if address, err = t.secret(ctx, w.URLFrom); err != nil {
-			return fmt.Errorf("url_from: %w", err)
-		}
-		if !spec.IsWebhookURL(address) {
-			return fmt.Errorf("url_from: what %s holds is not an address that begins with https:// and a host", w.URLFrom)
-		}
+	h, err := t.hook(ctx, w)
+	if err != nil {
+		return err
 	}
-	h := hook{url: address, client: hookClient(), now: time.Now, pause: t.pause}
-	if w.SecretFrom != "" {
-		text, err := t.secret(ctx, w.SecretFrom)
-		if err != nil {
-			return fmt.Errorf("secret_from: %w", err)
-		}
-		if h.key, err = hookKey(text); err != nil {
-			return fmt.Errorf("secret_from: what %s holds is no key: %w", w.SecretFrom, err)
-		}
-	}
-	if u, err := url.Parse(address); t.s.sandbox && (err != nil || !ownMachine(u.Hostname())) {
+	if u, err := url.Parse(h.url); t.s.sandbox && (err != nil || !ownMachine(u.Hostname())) {
 		// A pager must not go off because of an organization that there is not.
 		return errors.New("a simulated organization posts to this machine only")
 	}
 	return h.post(ctx, d.id, body)
+}
+
+// hook is a webhook with the address and the key that its sources hold.
+func (t *teller) hook(ctx context.Context, w spec.Webhook) (hook, error) {
+	h := hook{url: w.URL, client: hookClient(), now: time.Now, pause: t.pause}
+	var err error
+	if w.URLFrom != "" {
+		if h.url, err = t.secret(ctx, w.URLFrom); err != nil {
+			return h, fmt.Errorf("url_from: %w", err)
+		}
+		if !spec.IsWebhookURL(h.url) {
+			return h, fmt.Errorf("url_from: what %s holds is not an address that begins with https:// and a host", w.URLFrom)
+		}
+	}
+	if w.SecretFrom != "" {
+		text, err := t.secret(ctx, w.SecretFrom)
+		if err != nil {
+			return h, fmt.Errorf("secret_from: %w", err)
+		}
+		if h.key, err = hookKey(text); err != nil {
+			return h, fmt.Errorf("secret_from: what %s holds is no key: %w", w.SecretFrom, err)
+		}
+	}
+	return h, nil
 }
 
 // secret reads what a source of the configuration holds. Its value is in no error.

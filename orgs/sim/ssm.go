@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +77,8 @@ var ssmOps = map[string]operation{
 	"PutParameter":    on(op(write, putParameter), func(c *call, in *ssm.PutParameterInput) string { return c.parameterARN(in.Name) }),
 	"GetParameter":    on(op(read, getParameter), func(c *call, in *ssm.GetParameterInput) string { return c.parameterARN(in.Name) }),
 	"DeleteParameter": on(op(write, deleteParameter), func(c *call, in *ssm.DeleteParameterInput) string { return c.parameterARN(in.Name) }),
+	// IAM knows no resource for it.
+	"DescribeParameters": op(read, describeParameters),
 }
 
 func (c *call) parameterARN(name *string) string {
@@ -124,6 +128,37 @@ func getParameter(c *call, in *ssm.GetParameterInput) (*ssm.GetParameterOutput, 
 		ARN: aws.String(c.parameterARN(in.Name)), Name: aws.String(name), Value: aws.String(p.Value), Type: types.ParameterType(p.Type),
 		Version: p.Version, LastModifiedDate: aws.Time(p.Modified), DataType: aws.String("text"),
 	}}, nil
+}
+
+// describeParameters lists parameters without their values; of the filters it knows that by
+// name.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
+func describeParameters(c *call, in *ssm.DescribeParametersInput) (*ssm.DescribeParametersOutput, error) {
+	here := c.here().SSM.Parameters
+	names := slices.Sorted(maps.Keys(here))
+	for _, f := range in.ParameterFilters {
+		if aws.ToString(f.Key) != "Name" || aws.ToString(f.Option) != "Equals" || len(f.Values) == 0 {
+			return nil, apiError("InvalidFilterOption", "the simulated organization filters parameters by Name Equals only")
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(f.Values, n) })
+	}
+	limit := 50
+	if n := int(aws.ToInt32(in.MaxResults)); n > 0 {
+		limit = min(limit, n)
+	}
+	page, next, ok := pageOf(c, names, limit, in.NextToken)
+	if !ok {
+		return nil, apiError("InvalidNextToken", "The specified token is not valid.")
+	}
+	out := &ssm.DescribeParametersOutput{NextToken: next}
+	for _, n := range page {
+		p := here[n]
+		out.Parameters = append(out.Parameters, types.ParameterMetadata{
+			ARN: aws.String(c.parameterARN(&n)), Name: aws.String(n), Type: types.ParameterType(p.Type), Version: p.Version,
+			LastModifiedDate: aws.Time(p.Modified), DataType: aws.String("text"), Tier: types.ParameterTierStandard,
+		})
+	}
+	return out, nil
 }
 
 func deleteParameter(c *call, in *ssm.DeleteParameterInput) (*ssm.DeleteParameterOutput, error) {
