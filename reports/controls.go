@@ -20,8 +20,8 @@ type Control struct {
 
 // WriteControls draws the catalogue for people.
 func WriteControls(w io.Writer, s Style, controls []Control) error {
-	g := newGrid(s).with(column{title: "control", min: 12}, column{title: "severity", min: 8}, column{title: "default", min: 7},
-		column{title: "lives in", min: 20}, column{title: "what must hold", min: 24})
+	g := newGrid(s).with(column{title: "control", min: 20}, column{title: "severity", min: 8}, column{title: "default", min: 7},
+		column{title: "lives in", min: 15}, column{title: "what must hold", min: 20})
 	rows := make([]gridRow, len(controls))
 	for i, c := range controls {
 		rows[i] = gridRow{cells: []string{Safe(c.ID), string(c.Severity), onOff(c.Default), Safe(c.Scope), Safe(c.Title)}}

@@ -28,6 +28,9 @@ type column struct {
 	// spills says that the column holds sentences: when one of them does not
 	// fit well, all of them stand beneath their rows instead.
 	spills bool
+	// spare says that the column is left out where all of them are too wide: what
+	// it says is to be had elsewhere.
+	spare bool
 }
 
 // gridRow is a row: one safe text per column, painted or not.
@@ -68,10 +71,17 @@ func (g grid) draw(rows []gridRow) error {
 		return nil
 	}
 	cols, rows := g.dropEmpty(rows)
-	widths := layout(cols, rows, g.width-gridIndent)
-	if c := spilling(cols, rows, widths); c >= 0 {
+	avail := g.width - gridIndent
+	widths := layout(cols, rows, avail)
+	for c := len(cols) - 1; c >= 0 && taken(widths) > avail; c-- {
+		if cols[c].spare {
+			cols, rows = without(cols, rows, c)
+			widths = layout(cols, rows, avail)
+		}
+	}
+	if c := spilling(cols, rows, widths, taken(widths) > avail); c >= 0 {
 		cols, rows = spill(cols, rows, c)
-		widths = layout(cols, rows, g.width-gridIndent)
+		widths = layout(cols, rows, avail)
 	}
 	if err := g.table(cols, widths, nil, true); err != nil {
 		return err
@@ -105,11 +115,24 @@ func (r gridRow) continues(before gridRow) bool {
 	return r.heading == "" && r.shared == before.shared
 }
 
-// spilling returns the column whose texts are too long for it, or -1.
-func spilling(cols []column, rows []gridRow, widths []int) int {
+// taken is how wide columns of these widths are together.
+func taken(widths []int) int {
+	total := gridGap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	return total
+}
+
+// spilling returns the column whose texts are too long for it, or for which there is
+// no room at all, or -1.
+func spilling(cols []column, rows []gridRow, widths []int, over bool) int {
 	for c, col := range cols {
 		if !col.spills || len(cols) == 1 {
 			continue
+		}
+		if over {
+			return c
 		}
 		for _, r := range rows {
 			if len(wrap(r.cells[c], widths[c])) > maxCellLines {
@@ -122,11 +145,23 @@ func spilling(cols []column, rows []gridRow, widths []int) int {
 
 // spill moves a column to the notes.
 func spill(cols []column, rows []gridRow, c int) ([]column, []gridRow) {
+	said := make([]string, len(rows))
+	for i, r := range rows {
+		said[i] = r.cells[c]
+	}
+	cols, rows = without(cols, rows, c)
+	for i, text := range said {
+		if text != "" {
+			rows[i].notes = append([]note{{text: text}}, rows[i].notes...)
+		}
+	}
+	return cols, rows
+}
+
+// without leaves a column out.
+func without(cols []column, rows []gridRow, c int) ([]column, []gridRow) {
 	out := make([]gridRow, len(rows))
 	for i, r := range rows {
-		if r.cells[c] != "" {
-			r.notes = append([]note{{text: r.cells[c]}}, r.notes...)
-		}
 		r.cells = slices.Delete(slices.Clone(r.cells), c, c+1)
 		moved := map[int]paint{}
 		for k, p := range r.paint {

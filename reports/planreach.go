@@ -113,7 +113,11 @@ func estimateLine(e plan.Estimate) string {
 	if e.Waves > 0 {
 		parts = append(parts, count(e.Waves, "wave", "waves"))
 	}
-	return strings.Join(parts, ", ") + "; about " + span(e.LeastSeconds) + " to " + span(e.MostSeconds)
+	about := span(e.LeastSeconds)
+	if most := span(e.MostSeconds); most != about {
+		about += " to " + most
+	}
+	return strings.Join(parts, ", ") + "; about " + about
 }
 
 // span is a number of seconds as people say it.

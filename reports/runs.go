@@ -162,10 +162,16 @@ func tableRuns(w io.Writer, s Style, schema string, runs []Run) error {
 		g.line("There are no runs.", 0, nil)
 		return g.flush(w)
 	}
-	number := func(title string) column { return column{title: title, min: 4, align: tw.AlignRight} }
+	number := func(title string) column { return column{title: title, min: len(title), align: tw.AlignRight} }
+	// A trend has a bar, and no room for everything in a narrow terminal.
+	rank := func(title string) column {
+		c := number(title)
+		c.spare = schema == TrendSchema
+		return c
+	}
 	cols := []column{
-		number("run"), {title: "time", min: 16}, number("drift"), number("crit"), number("high"), number("med"), number("low"),
-		number("blind"), number("new"), number("worse"), number("gone"), {title: "note", min: 8},
+		number("run"), {title: "time", min: 16}, number("drift"), rank("crit"), rank("high"), rank("med"), rank("low"),
+		number("blind"), number("new"), number("worse"), number("gone"), {title: "note", min: 8, spills: true},
 	}
 	top := 1
 	for _, r := range runs {

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/plan"
 )
 
 // beforeAudit is the audit before driftAudit.
@@ -91,6 +93,49 @@ func TestListsGolden(t *testing.T) {
 		"since.markdown":  func(w io.Writer) error { return Write(w, Markdown, Style{}, sinceAudit()) },
 	} {
 		golden(t, name, rendered(t, write))
+	}
+}
+
+func TestListsFitANarrowTerminal(t *testing.T) {
+	runs := testRuns()
+	for i := range runs {
+		runs[i].Interrupted, runs[i].Narrowed = true, true
+	}
+	controls := []Control{
+		{ID: "detective-guardrails", Title: "Detective guardrails of AWS Control Tower look at every account", Severity: "medium", Scope: "every account × Region, and the log bucket in the security account"},
+		{ID: "root-activity-alert", Title: "Somebody is told", Severity: "critical", Scope: "every account"},
+	}
+	narrow := Style{Width: 80}
+	for name, c := range map[string]struct {
+		write func(io.Writer) error
+		whole []string
+	}{
+		"runs":     {func(w io.Writer) error { return WriteRuns(w, Table, narrow, runs) }, []string{"DRIFT", "BLIND", "WORSE", "part, interrupted"}},
+		"trend":    {func(w io.Writer) error { return WriteTrend(w, Table, narrow, runs) }, []string{"DRIFT", "BLIND", "WORSE", "TREND", strings.Repeat("#", trendBar)}},
+		"controls": {func(w io.Writer) error { return WriteControls(w, narrow, controls) }, []string{"detective-guardrails", "root-activity-alert", "SEVERITY"}},
+	} {
+		text := string(rendered(t, c.write))
+		for line := range strings.Lines(text) {
+			if got := displayWidth(strings.TrimSuffix(line, "\n")); got > narrow.Width {
+				t.Errorf("%s: %d columns: %s", name, got, line)
+			}
+		}
+		for _, want := range c.whole {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s has no %q in one piece:\n%s", name, want, text)
+			}
+		}
+	}
+}
+
+func TestAnEstimateSaysASpanOfTimeOnlyOfOne(t *testing.T) {
+	for _, c := range []struct {
+		least, most int
+		want        string
+	}{{1, 1, "1 call that writes; about 1 s"}, {1, 90, "1 call that writes; about 1 s to 90 s"}} {
+		if got := estimateLine(plan.Estimate{Writes: 1, LeastSeconds: c.least, MostSeconds: c.most}); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }
 

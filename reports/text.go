@@ -199,12 +199,21 @@ func isCommand(s string) bool {
 
 // wrapCommand wraps a command so that it can be copied: a line that goes on ends
 // in a backslash, because the first half of a command typed alone may do more
-// than the whole. A quoted argument is never broken.
+// than the whole. A quoted argument is never broken. A comment after it is one on
+// every line: a backslash does not go on with a comment, and its second half would
+// be a command.
 func wrapCommand(s string, width int) []string {
 	if displayWidth(s) <= width {
 		return []string{s}
 	}
 	var lines []string
+	if command, comment, ok := strings.Cut(s, " # "); ok {
+		lines = wrapCommand(strings.TrimRight(command, " "), width)
+		for _, l := range wrap(comment, width-2) {
+			lines = append(lines, "# "+l)
+		}
+		return lines
+	}
 	line := ""
 	for _, word := range shellWords(s) {
 		if line != "" && displayWidth(line)+1+displayWidth(word)+2 > width {

@@ -110,6 +110,9 @@ func TestWrapCommand(t *testing.T) {
 		{"a quoted argument stays whole", `orgguard audit --ou "Root/Some very long name/Prod" --all`, []string{
 			`orgguard audit --ou \`, `  "Root/Some very long name/Prod" \`, `  --all`,
 		}},
+		{"a comment goes on as a comment, and never as a command", `orgguard bootstrap   # or leave the account out: organization.exclude`, []string{
+			`orgguard bootstrap`, `# or leave the account out:`, `# organization.exclude`,
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, wrapCommand(tt.in, 30)); diff != "" {

@@ -557,6 +557,13 @@ func checkFolder(flag, file string) error {
 
 // writeFile writes a file whole or not at all.
 func writeFile(name string, data []byte) error {
+	mode := os.FileMode(0o600)
+	if to, err := filepath.EvalSymlinks(name); err == nil {
+		name = to // what a link names is replaced, and not the link
+		if info, err := os.Stat(name); err == nil {
+			mode = info.Mode().Perm()
+		}
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".orgguard-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
@@ -569,7 +576,7 @@ func writeFile(name string, data []byte) error {
 	if err := tmp.Close(); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.Chmod(tmp.Name(), 0o600); err != nil {
+	if err := os.Chmod(tmp.Name(), mode); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	if err := os.Rename(tmp.Name(), name); err != nil {

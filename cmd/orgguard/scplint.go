@@ -119,7 +119,10 @@ func lintCode(findings []scp.LintFinding, strict bool) int {
 func writeLintRules(s streams) error {
 	var b strings.Builder
 	for _, r := range scp.Rules() {
-		fmt.Fprintf(&b, "%s  %s: %s\n    %s\n    fix:  %s\n    bad:  %s\n    good: %s\n    see:  %s\n\n", r.ID, r.Severity, r.Title, r.Why, r.Fix, r.Bad, r.Good, r.Link)
+		why := strings.Join(reports.Wrap(r.Why, helpWidth-4), "\n    ")
+		fix := strings.Join(reports.Wrap(r.Fix, helpWidth-10), "\n          ")
+		// Examples and links stay whole, to be copied.
+		fmt.Fprintf(&b, "%s  %s: %s\n    %s\n    fix:  %s\n    bad:  %s\n    good: %s\n    see:  %s\n\n", r.ID, r.Severity, r.Title, why, fix, r.Bad, r.Good, r.Link)
 	}
 	ref, err := scp.LoadReference()
 	if err != nil {

@@ -1,7 +1,9 @@
 package protect
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,8 +36,8 @@ func (g *Guard) Findings(s State, err error, accounts []orgs.Selected) []finding
 		case !wanted:
 			f.Status, f.Reason = finding.NotApplicable, "the configuration attaches the policy to other OUs"
 		case err != nil:
-			f.Status, f.Reason, f.Resource = finding.NotAssessed, err.Error(), ""
-			f.Fix = "read SCPs from the management account or a delegated administrator for Organizations"
+			f.Status, f.Resource = finding.NotAssessed, ""
+			f.Reason, f.Fix = whyNot(err)
 		default:
 			on := g.attachedOn(s, a.Account)
 			key := strings.Join(on, ",")
@@ -55,6 +57,17 @@ func (g *Guard) Findings(s State, err error, accounts []orgs.Selected) []finding
 		out = append(out, f)
 	}
 	return append(out, g.emptyTargets(s, err, accounts)...)
+}
+
+// whyNot is why the policies could not be read, and the next step.
+func whyNot(err error) (reason, fix string) {
+	switch {
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return "interrupted: " + err.Error(), "run the audit again"
+	case orgs.Denied(err):
+		return err.Error(), "read SCPs from the management account or a delegated administrator for Organizations"
+	}
+	return err.Error(), "run the audit again; if it stays, see the reason"
 }
 
 // emptyTargets are OUs without an account below them that the policy is missing

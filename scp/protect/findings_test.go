@@ -1,12 +1,15 @@
 package protect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgguard/orgguard/orgs"
@@ -124,6 +127,36 @@ func TestFindings(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheNextStepFitsWhyNobodyLooked(t *testing.T) {
+	g := guard(t)
+	for _, c := range []struct {
+		name   string
+		err    error
+		reason string
+		fix    string
+	}{
+		{"interrupted", fmt.Errorf("list policies: %w", &aws.RequestCanceledError{Err: context.Canceled}), "interrupted: list policies: ", "run the audit again"},
+		{"out of time", fmt.Errorf("list policies: %w", context.DeadlineExceeded), "interrupted: list policies: ", "run the audit again"},
+		{"not allowed", &smithy.GenericAPIError{Code: "AccessDeniedException"}, "", "read SCPs from the management account or a delegated administrator for Organizations"},
+		{"AWS is slow", &smithy.GenericAPIError{Code: "TooManyRequestsException"}, "", "run the audit again; if it stays, see the reason"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			looked := 0
+			for _, f := range g.Findings(State{}, c.err, selection(t, g)) {
+				if f.Status != finding.NotAssessed {
+					continue
+				}
+				if looked++; f.Fix != c.fix || !strings.HasPrefix(f.Reason, c.reason) {
+					t.Errorf("%q, fix %q; want %q and fix %q", f.Reason, f.Fix, c.reason, c.fix)
+				}
+			}
+			if looked == 0 {
+				t.Error("nothing was left unassessed")
 			}
 		})
 	}
