@@ -81,7 +81,7 @@ func decisionsOf(in Inspection) []Decision {
 	}
 	var out []Decision
 	for _, m := range in.Mismatches {
-		if m.Manual != "" && !slices.ContainsFunc(out, func(d Decision) bool { return d.Next == m.Manual }) {
+		if m.Manual != "" && !m.Shut && !slices.ContainsFunc(out, func(d Decision) bool { return d.Next == m.Manual }) {
 			out = append(out, Decision{Control: in.Resource.Control, What: strings.TrimSuffix(m.Reason, "."), Next: m.Manual})
 		}
 	}

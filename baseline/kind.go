@@ -109,6 +109,9 @@ type Mismatch struct {
 	// Account is the account that it is about, where that is another one than
 	// the one that was looked at: a member of what an administrator manages.
 	Account orgs.AccountID
+	// Shut says that Account is one which nobody can enter: of the account itself that
+	// is told besides.
+	Shut bool
 }
 
 // mendable says whether a rollout mends any of the mismatches.

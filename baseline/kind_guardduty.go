@@ -45,6 +45,9 @@ type absentee struct {
 	Status  string         `json:"status"` // by the administrator; "" for no member
 	// Unknown is why nobody knows whether the Region is on in the account.
 	Unknown string `json:"unknown,omitempty"`
+	// Shut is why nobody can enter the account, where that is needed to make it a
+	// member.
+	Shut string `json:"shut,omitempty"`
 }
 
 // actual is what a finding says of it.
@@ -57,30 +60,57 @@ func (a absentee) actual() string {
 
 // absent are the wanted accounts that are not among a service's members: those that
 // are active, not excluded, and have the Region on. members gives the status of
-// each, on whether that is a good one.
-func (s site) absent(ctx context.Context, admin orgs.AccountID, members map[orgs.AccountID]string, on func(status string) bool) []absentee {
-	var out []absentee
+// each, on whether that is a good one, enters whether an account has to be entered to
+// become a member.
+func (s site) absent(ctx context.Context, admin orgs.AccountID, members map[orgs.AccountID]string, on func(status string) bool, enters func(orgs.AccountID) bool) []absentee {
+	var without []orgs.AccountID
 	for _, a := range s.base.Accounts {
-		status := members[a.ID]
-		if a.ID == admin || a.Excluded != "" || a.State != orgs.StateActive || on(status) {
-			continue
+		if a.ID != admin && a.Excluded == "" && a.State == orgs.StateActive && !on(members[a.ID]) {
+			without = append(without, a.ID)
 		}
-		missing := absentee{Account: a.ID, Status: status}
-		if s.base.Org.Partition.NeedsOptIn(s.at.Region) {
-			e := s.base.enter(ctx, s.Pool, s.in(a.ID).at)
-			switch {
-			case e.err != nil:
-				missing.Unknown = orgs.Reason(e.err)
-			case e.regionsErr != nil:
-				missing.Unknown = orgs.Reason(e.regionsErr)
-			case !e.on[s.at.Region]:
-				continue
+	}
+	optIn := s.base.Org.Partition.NeedsOptIn(s.at.Region)
+	asked := orgs.ForEach(ctx, without, besides, func(ctx context.Context, id orgs.AccountID) (absentee, error) {
+		missing := absentee{Account: id, Status: members[id]}
+		if !optIn {
+			if enters(id) {
+				missing.Shut = reasonOf(s.Pool.AssumeError(ctx, s.in(id).at))
 			}
+			return missing, nil
 		}
-		out = append(out, missing)
+		switch e := s.base.enter(ctx, s.Pool, s.in(id).at); {
+		case e.err != nil || e.regionsErr != nil:
+			missing.Unknown = reasonOf(cmp.Or(e.err, e.regionsErr))
+		case !e.on[s.at.Region]:
+			missing.Account = "" // there is nothing to be a member with
+		}
+		return missing, nil
+	})
+	var out []absentee
+	for i, o := range asked {
+		switch {
+		case o.Err != nil: // interrupted before its turn
+			out = append(out, absentee{Account: without[i], Status: members[without[i]], Unknown: reasonOf(o.Err)})
+		case o.Value.Account != "":
+			out = append(out, o.Value)
+		}
 	}
 	return out
 }
+
+// besides is how many other accounts looking at one account's resource asks at a time.
+const besides = 8
+
+// reasonOf is why; "" where nothing went wrong.
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return orgs.Reason(err)
+}
+
+// closed says whether a rollout cannot make the account a member.
+func (a absentee) closed() bool { return a.Unknown != "" || a.Shut != "" }
 
 // ifUnknown is what people do about an account of which nobody knows.
 func (a absentee) ifUnknown() string {
@@ -88,6 +118,14 @@ func (a absentee) ifUnknown() string {
 		return ""
 	}
 	return "find out whether the Region is on in the account: " + a.Unknown
+}
+
+// ifShut is what people do about an account that nobody can enter, or else.
+func (a absentee) ifShut(or string) string {
+	if a.Shut == "" {
+		return ""
+	}
+	return "orgguard may not enter the account: let it in and run a rollout; or " + or
 }
 
 var guardDutyKind = kind{
@@ -153,7 +191,8 @@ func (st *guardDutyState) read(ctx context.Context, s site, plans []string) erro
 		return err
 	}
 	enabled := func(status string) bool { return strings.EqualFold(status, "enabled") }
-	st.Missing = s.absent(ctx, st.Admin, members, enabled)
+	// Its administrator makes members of all but the management account by itself.
+	st.Missing = s.absent(ctx, st.Admin, members, enabled, func(id orgs.AccountID) bool { return id == s.base.Org.ManagementAccount })
 	var watched []string
 	for _, a := range s.base.Accounts {
 		if a.Excluded == "" && a.State == orgs.StateActive && enabled(members[a.ID]) {
@@ -279,7 +318,7 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 		add(m)
 	}
 	for _, a := range st.Missing {
-		add(Mismatch{Reason: "GuardDuty is not on in the account", Account: a.Account, Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: a.ifUnknown()})
+		add(Mismatch{Reason: "GuardDuty is not on in the account", Account: a.Account, Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: cmp.Or(a.ifUnknown(), a.ifShut("have GuardDuty enabled there by somebody who can")), Shut: a.closed()})
 	}
 	return out
 }
@@ -411,7 +450,7 @@ func (st *guardDutyState) enrol(ctx context.Context, s site) error {
 	for _, a := range st.Missing {
 		account, _ := s.base.Org.Account(a.Account)
 		switch {
-		case a.Unknown != "":
+		case a.closed():
 		case strings.EqualFold(a.Status, "paused"):
 			paused = append(paused, string(a.Account))
 		default:

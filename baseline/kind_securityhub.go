@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/securityhub/types"
 
 	"github.com/orgguard/orgguard/orgs"
+	"github.com/orgguard/orgguard/orgs/plan"
 )
 
 const securityHubPrincipal = "securityhub.amazonaws.com"
@@ -90,8 +92,13 @@ func (st *securityHubState) read(ctx context.Context, s site) error {
 		}
 		return out.NextToken, nil
 	})
-	st.Missing = s.absent(ctx, st.Admin, members, func(status string) bool { return strings.EqualFold(status, "enabled") })
+	st.Missing = s.absent(ctx, st.Admin, members, func(status string) bool { return strings.EqualFold(status, "enabled") }, func(orgs.AccountID) bool { return true })
 	return err
+}
+
+// byHand is what people do to make a member of an account that orgguard cannot enter.
+func byHand(admin, account orgs.AccountID) string {
+	return fmt.Sprintf("make it a member without (aws securityhub create-members --account-details AccountId=%s in account %s and this Region), which turns AWS's default standards on there", account, admin)
 }
 
 func compareSecurityHub(r Resource, state any) []Mismatch {
@@ -116,7 +123,7 @@ func compareSecurityHub(r Resource, state any) []Mismatch {
 	for _, a := range st.Missing {
 		out = append(out, st.decided(r, Mismatch{
 			Reason: "Security Hub of the account does not report to the administrator", Account: a.Account,
-			Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: a.ifUnknown(),
+			Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: cmp.Or(a.ifUnknown(), a.ifShut(byHand(st.Admin, a.Account))), Shut: a.closed(),
 		}))
 	}
 	return out
@@ -139,7 +146,7 @@ func (st securityHubState) decided(r Resource, m Mismatch) Mismatch {
 
 // repairSecurityHub makes what is not as wanted so, as it is now: by the time of the
 // plan there may not have been an administrator yet.
-func repairSecurityHub(ctx context.Context, s site, r Resource, _ any) error {
+func repairSecurityHub(ctx context.Context, s site, r Resource, planned any) error {
 	seen, err := observeSecurityHub(ctx, s, r)
 	if err != nil {
 		return err
@@ -171,7 +178,15 @@ func repairSecurityHub(ctx context.Context, s site, r Resource, _ any) error {
 			return fmt.Errorf("let Security Hub enable new accounts: %w", err)
 		}
 	}
-	return st.enlist(ctx, s)
+	var told []orgs.AccountID
+	if was, ok := planned.(securityHubState); ok {
+		for _, a := range was.Missing {
+			if a.closed() {
+				told = append(told, a.Account)
+			}
+		}
+	}
+	return st.enlist(ctx, s, told)
 }
 
 // enableHub switches an account's own Security Hub on unless it is, without the
@@ -188,19 +203,24 @@ func enableHub(ctx context.Context, s site) error {
 
 // enlist makes members of the accounts that are missing. Each has its own Security Hub
 // switched on before: the management account must, and the others would get AWS's
-// default standards. One account that cannot be entered does not stop the others.
-func (st *securityHubState) enlist(ctx context.Context, s site) error {
-	missing := slices.DeleteFunc(slices.Clone(st.Missing), func(a absentee) bool { return a.Unknown != "" })
-	const side = 8 // accounts at a time
-	ready := orgs.ForEach(ctx, missing, side, func(ctx context.Context, a absentee) (types.AccountDetails, error) {
+// default standards. One account that cannot be entered does not stop the others; of
+// those of which the plan has told, nothing is said again.
+func (st *securityHubState) enlist(ctx context.Context, s site, told []orgs.AccountID) error {
+	missing := slices.DeleteFunc(slices.Clone(st.Missing), absentee.closed)
+	ready := orgs.ForEach(ctx, missing, besides, func(ctx context.Context, a absentee) (types.AccountDetails, error) {
 		account, _ := s.base.Org.Account(a.Account)
 		return types.AccountDetails{AccountId: aws.String(string(a.Account)), Email: aws.String(account.Email)}, enableHub(ctx, s.in(a.Account))
 	})
 	var accounts []types.AccountDetails
-	var left []string
-	for _, o := range ready {
+	var left leftBehind
+	for _, a := range st.Missing {
+		if a.Shut != "" && !slices.Contains(told, a.Account) {
+			left = append(left, plan.Failure{Account: string(a.Account), Reason: a.Shut, Fix: a.ifShut(byHand(st.Admin, a.Account))})
+		}
+	}
+	for i, o := range ready {
 		if o.Err != nil {
-			left = append(left, orgs.Reason(o.Err))
+			left = append(left, plan.Failure{Account: string(missing[i].Account), Reason: orgs.Reason(o.Err)})
 		} else {
 			accounts = append(accounts, o.Value)
 		}
@@ -219,7 +239,7 @@ func (st *securityHubState) enlist(ctx context.Context, s site) error {
 	if err != nil {
 		return err
 	}
-	return leftOut(left)
+	return left.orNil()
 }
 
 func undoSecurityHub(s scope, _ Resource, state any) string {

@@ -1,7 +1,9 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,13 +95,44 @@ func (p *proposer) repair(v view) {
 	s := p.site(p.pool, v.account.ID, v.region)
 	p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 		if err := repairAll(ctx, s, broken); err != nil {
-			return []plan.Failure{{
-				Account: string(v.account.ID), AccountName: v.account.Name, Region: v.region, Status: "FAILED", Reason: orgs.Reason(err),
-				Fix: "let the access role do this, or mend it by hand; then run the rollout again",
-			}}, ctx.Err()
+			return p.failed(v.account, v.region, err), ctx.Err()
 		}
 		return nil, nil
 	}})
+}
+
+// leftBehind is the error of a change that was made, but for some accounts: which, why,
+// and what to do about it where that is more than usual.
+type leftBehind []plan.Failure
+
+func (l leftBehind) Error() string {
+	texts := make([]string, len(l))
+	for i, f := range l {
+		texts[i] = f.Account + ": " + f.Reason
+	}
+	return leftOut(texts).Error()
+}
+
+func (l leftBehind) orNil() error {
+	if len(l) == 0 {
+		return nil
+	}
+	return l
+}
+
+// failed is what a repair in an account did not do.
+func (b *Baseline) failed(where orgs.Selected, region string, err error) []plan.Failure {
+	const fix = "let the access role do this, or mend it by hand; then run the rollout again"
+	var left leftBehind
+	if !errors.As(err, &left) {
+		return []plan.Failure{{Account: string(where.ID), AccountName: where.Name, Region: region, Status: "FAILED", Reason: orgs.Reason(err), Fix: fix}}
+	}
+	out := slices.Clone(left)
+	for i := range out {
+		account, _ := b.Org.Account(orgs.AccountID(out[i].Account))
+		out[i].AccountName, out[i].Region, out[i].Status, out[i].Fix = account.Name, region, "LEFT OUT", cmp.Or(out[i].Fix, fix)
+	}
+	return out
 }
 
 // about is the account that a mismatch is about.

@@ -7,11 +7,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/configservice"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 	"github.com/aws/aws-sdk-go-v2/service/securityhub/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgguard/orgguard/orgs/finding"
+	"github.com/orgguard/orgguard/orgs/plan"
 	"github.com/orgguard/orgguard/orgs/sim"
 )
 
@@ -234,5 +236,84 @@ func TestCompareStandardsAndAggregators(t *testing.T) {
 		{"gathered in another Region", elsewhere, nil},
 		{"one lacks", agg("SPECIFIED_REGIONS", "us-east-1"), []Mismatch{update}},
 		{"one is left out", agg("ALL_REGIONS_EXCEPT_SPECIFIED", "eu-west-1"), []Mismatch{chosen}},
+	})
+}
+
+// An account that nobody can enter is left to people: no plan promises it, and a rollout
+// that had to leave it out says so. GuardDuty's administrator needs nobody to enter it.
+func TestMembersThatNobodyCanEnterAreForPeople(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := demoRig(t, alone(everyoneConfig, []string{"securityhub", "guardduty"}, "  securityhub: true\n  guardduty: {plans: [s3-data-events]}\n"))
+		ctx := t.Context()
+		var left []string
+		for _, o := range plan.Execute(ctx, r.plan(t).Tasks, 8, nil).Outcomes {
+			if o.Err != "" {
+				t.Errorf("%s: %s", o.Change.Resource, o.Err)
+			}
+			for _, f := range o.Failures {
+				left = append(left, o.Change.Resource+": "+f.Account+" "+f.AccountName+" "+f.Region+" "+f.Status)
+				if !strings.Contains(f.Reason, "AccessDenied") || !strings.Contains(f.Fix, "let it in and run a rollout; or make it a member without (aws securityhub create-members --account-details AccountId="+blind) {
+					t.Errorf("left out: %s; fix: %s", f.Reason, f.Fix)
+				}
+			}
+		}
+		slices.Sort(left)
+		if diff := cmp.Diff([]string{
+			"organization setting SecurityHubOrganization: 300000000003 data-prod ap-northeast-1 LEFT OUT",
+			"organization setting SecurityHubOrganization: 300000000003 data-prod us-east-1 LEFT OUT",
+		}, left); diff != "" {
+			t.Errorf("the first rollout left out (-want +got):\n%s", diff)
+		}
+
+		// The next plan has nothing that it cannot do, and says who has to do what.
+		asks := func(p Proposal) (n int) {
+			for _, s := range p.Skipped {
+				if s.Account == blind && s.Control == "securityhub" && strings.Contains(s.Reason, "orgguard may not enter the account: let it in") {
+					n++
+				}
+			}
+			return n
+		}
+		p := r.plan(t)
+		if len(p.Tasks) > 0 || asks(p) != 2 {
+			t.Errorf("the next plan has %v, and left alone %+v", p.Tasks, p.Skipped)
+		}
+		var fixes []string
+		for _, f := range r.audit(t, Filter{}) {
+			if f.Account == blind && f.Status == finding.Drift {
+				fixes = append(fixes, f.Control+" "+f.Region+" "+f.Reason+": "+f.Fix)
+			}
+		}
+		for _, f := range fixes {
+			if !strings.HasPrefix(f, "securityhub ") || !strings.Contains(f, "may not enter the account") {
+				t.Errorf("finding %s", f)
+			}
+		}
+		if len(fixes) != 2 {
+			t.Errorf("%d findings about the account", len(fixes))
+		}
+		b := r.open(t)
+		if got := b.Decisions(ctx, b.pool, 4); len(got) > 0 {
+			t.Errorf("nobody else decides: %+v", got)
+		}
+
+		// With something else to do it is as clear, and the rollout does what it can.
+		_, err := r.hub(securityAccount, tokyo).UpdateOrganizationConfiguration(ctx, &securityhub.UpdateOrganizationConfigurationInput{AutoEnable: aws.Bool(false)})
+		noError(t, err)
+		_, err = r.hub(securityAccount, tokyo).DisassociateMembers(ctx, &securityhub.DisassociateMembersInput{AccountIds: []string{shopProd}})
+		noError(t, err)
+		p = r.plan(t)
+		if len(p.Tasks) != 1 || asks(p) != 2 || strings.Contains(compact(p.Tasks[0].Change), `"`+blind+`"`) {
+			t.Errorf("the plan has %v, and left alone %+v", p.Tasks, p.Skipped)
+		}
+		mustDo(t, p.Tasks)
+
+		// Once it may be entered, a rollout makes it a member.
+		_, err = iam.NewFromConfig(r.member(blind, virginia)).UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
+			RoleName: aws.String(r.role), PolicyDocument: aws.String(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::` + management + `:root"}}}`),
+		})
+		noError(t, err)
+		mustDo(t, r.plan(t).Tasks)
+		r.mustBeQuiet(t)
 	})
 }
