@@ -55,7 +55,8 @@ var hubPolicyControl = Control{
 			"Its policy reaches accounts on the day they join, and no member account can switch off what it enables. " +
 			"Policies of others are respected: where one of them enables the Regions nothing is added, and where one of them decides otherwise nothing is attached beside it. " +
 			"The administrator of Security Hub CSPM is its administrator, too, unless that is the management account, which AWS does not take.",
-		Cost:    "charged for each resource that it watches, vulnerability scans and the checks of Security Hub CSPM included (aws.amazon.com/security-hub/pricing); the policy costs nothing. What is on stays on, and costs, when the policy is taken away",
+		Cost: "USD 3.75 a month for each EC2 instance, each 12 Lambda functions, each 18 container images and each 125 IAM users or roles that it watches, vulnerability scans and the checks of Security Hub CSPM included " +
+			"(aws.amazon.com/security-hub/pricing as it was quoted in September 2026: look there before you decide); 30 days are free; the policy costs nothing. What is on stays on, and costs, when the policy is taken away",
 		Example: `securityhub-policy: {attach: [root], regions: [us-east-1]}`,
 	},
 	parts:    []part{{unit: "delegation"}, {unit: "region"}},

@@ -74,7 +74,7 @@ func (s site) absent(ctx context.Context, admin orgs.AccountID, members map[orgs
 		missing := absentee{Account: id, Status: members[id]}
 		if !optIn {
 			if enters(id) {
-				missing.Shut = reasonOf(s.Pool.AssumeError(ctx, s.in(id).at))
+				missing.Shut = reasonOf(s.AssumeError(ctx, s.in(id).at))
 			}
 			return missing, nil
 		}

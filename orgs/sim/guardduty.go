@@ -226,6 +226,10 @@ func listDetectors(c *call, _ *guardduty.ListDetectorsInput) (*guardduty.ListDet
 	return out, nil
 }
 
+// updateDetector changes an account's own detector. A member cannot change its protection
+// plans, whatever auto-enable says: the user guide says so of each plan. The
+// administrator's call for members (UpdateMemberDetectors) is the only way.
+// https://docs.aws.amazon.com/guardduty/latest/ug/s3-multiaccount.html
 func updateDetector(c *call, in *guardduty.UpdateDetectorInput) (*guardduty.UpdateDetectorOutput, error) {
 	g, err := c.detector(in.DetectorId)
 	if err != nil {
@@ -235,6 +239,9 @@ func updateDetector(c *call, in *guardduty.UpdateDetectorInput) (*guardduty.Upda
 		if err := g.free(); err != nil {
 			return nil, err
 		}
+	}
+	if len(in.Features) > 0 && g.Detector.Administrator != "" {
+		return nil, badGuardDuty("the protection plans of a member account are configured by its administrator account alone.")
 	}
 	if in.Enable != nil {
 		g.Detector.Enabled = *in.Enable
