@@ -369,24 +369,24 @@ func TestCompareGuardDuty(t *testing.T) {
 	testCompare(t, r, []compareCase{
 		{"all as wanted", good(func(*guardDutyState) {}), nil},
 		{"no detector", good(func(s *guardDutyState) { s.Detector, s.On = "", false }), []Mismatch{
-			{Reason: "the administrator's own detector is off", Expected: "on", Actual: "no detector", Verb: "enable"},
+			{Reason: "the administrator's own detector is off", Expected: "on", Actual: "no detector", Verb: "enable", Stays: true},
 		}},
 		{"a plan is for new accounts only, and off at home", good(func(s *guardDutyState) { s.Plans, s.Own = map[string]string{"S3_DATA_EVENTS": "NEW"}, nil }), []Mismatch{
 			{Reason: "protection plan S3_DATA_EVENTS is not enabled in every account", Expected: "ALL", Actual: "NEW", Verb: "update"},
-			{Reason: "protection plan S3_DATA_EVENTS is off in the administrator's account", Expected: true, Actual: false, Verb: "enable"},
+			{Reason: "protection plan S3_DATA_EVENTS is off in the administrator's account", Expected: true, Actual: false, Verb: "enable", Stays: true},
 		}},
 		{"a plan is off in one member, and nobody tells of another one", good(func(s *guardDutyState) {
 			s.Lacking = []lacking{{Account: shopProd, Plan: "S3_DATA_EVENTS"}, {Account: blind, Unknown: "no access"}}
 		}), []Mismatch{
-			{Reason: "protection plan S3_DATA_EVENTS is off in the account", Account: shopProd, Expected: "on", Actual: "off", Verb: "enable"},
-			{Reason: "nobody knows which protection plans are on in the account", Account: blind, Expected: "on", Actual: "unknown", Verb: "enable", Manual: "ask GuardDuty's administrator: no access"},
+			{Reason: "protection plan S3_DATA_EVENTS is off in the account", Account: shopProd, Expected: "on", Actual: "off", Verb: "enable", Stays: true},
+			{Reason: "nobody knows which protection plans are on in the account", Account: blind, Expected: "on", Actual: "unknown", Verb: "enable", Manual: "ask GuardDuty's administrator: no access", Stays: true},
 		}},
 		{"a policy of the organization decides", good(func(s *guardDutyState) { s.AutoEnable, s.Policies = "NONE", []string{"gd"} }), []Mismatch{
 			{Reason: "GuardDuty does not enable every account by itself", Expected: "ALL", Actual: "NONE", Verb: "update", Manual: policy},
 		}},
 		{"nobody knows whether the Region is on", good(func(s *guardDutyState) { s.Missing = []absentee{{Account: blind, Unknown: "denied"}} }), []Mismatch{{
 			Reason: "GuardDuty is not on in the account", Account: blind, Expected: "an enabled member", Actual: "no member", Verb: "enable",
-			Manual: "find out whether the Region is on in the account: denied",
+			Manual: "find out whether the Region is on in the account: denied", Stays: true, Shut: true,
 		}}},
 	})
 }

@@ -124,7 +124,17 @@ func TestHubPolicyFromAuditToTeardown(t *testing.T) {
 				r.mustBeQuiet(t)
 
 				b = r.open(t)
-				mustDo(t, b.Undo(ctx, b.pool, records).Tasks)
+				undo := b.Undo(ctx, b.pool, records)
+				for _, task := range undo.Tasks { // it shows what it does, and not what stays on
+					shown := compact([]any{task.Before, task.After})
+					if strings.Contains(shown, "SECURITYHUB_POLICY") || strings.Contains(shown, "trusted access") {
+						t.Errorf("the undo of %s shows %s", task.Resource, shown)
+					}
+					if strings.HasPrefix(task.Resource, "Security Hub policy") && !strings.Contains(shown, "is not attached to "+p.Targets[0]) {
+						t.Errorf("the undo of %s does not show what it takes off: %s", task.Resource, shown)
+					}
+				}
+				mustDo(t, undo.Tasks)
 				r.mustBeGone(t, securityHubPrincipal, "orgguard:securityhub-v2")
 				if left := r.hubPoliciesOn(t, string(b.Org.Root)); len(left) > 0 || !r.v2(t, shopProd, tokyo) {
 					t.Errorf("after an undo there are %v, and Security Hub V2 stays on: %t", left, r.v2(t, shopProd, tokyo))
@@ -307,7 +317,7 @@ func TestCompareHubPolicy(t *testing.T) {
 		{"all as wanted", good(func(*hubPolicyState) {}), nil},
 		{"others have seen to it", hubPolicyState{Trusted: true, Type: "ENABLED", Others: []hubPolicyOf{{"theirs", []string{"r-root"}}}}, nil},
 		{"the type is on its way", good(func(s *hubPolicyState) { s.Type = "PENDING_ENABLE" }), []Mismatch{
-			{Reason: "the root does not have the policy type SECURITYHUB_POLICY", Expected: "ENABLED", Actual: "PENDING_ENABLE", Verb: "enable"},
+			{Reason: "the root does not have the policy type SECURITYHUB_POLICY", Expected: "ENABLED", Actual: "PENDING_ENABLE", Verb: "enable", Stays: true},
 		}},
 		{"it is attached to nothing", good(func(s *hubPolicyState) { s.Targets, s.Left = nil, []hubPolicyGap{gap} }), []Mismatch{
 			{Reason: "policy orgguard-security-hub is not attached to r-root", Expected: want + " (Root, 3 accounts)", Actual: "not attached", Verb: "attach"},

@@ -509,6 +509,7 @@ func (b *Baseline) look(ctx context.Context, s site, in *Inspection, enter func(
 		}
 	}
 	seen := inspect(ctx, s, in.Resource)
+	seen.Mismatches = b.roomless(ctx, s, in.unit.unit, seen)
 	in.State, in.Err, in.Absent, in.Mismatches = seen.State, seen.Err, seen.Absent, b.foreignness(in.unit.unit, in.Account.ID, in.Resource, seen.State, seen.Mismatches)
 	if in.Waived != "" {
 		in.Mismatches = nil // nothing is wanted of it

@@ -109,6 +109,9 @@ type Mismatch struct {
 	// Account is the account that it is about, where that is another one than
 	// the one that was looked at: a member of what an administrator manages.
 	Account orgs.AccountID
+	// Stays says that what a rollout does about it stays so when it is taken back: an
+	// undo does not show it as changing.
+	Stays bool
 	// Shut says that Account is one which nobody can enter: of the account itself that
 	// is told besides.
 	Shut bool

@@ -170,8 +170,7 @@ func compareAdministrator(r Resource, state any) []Mismatch {
 	case st.Full:
 		return []Mismatch{{
 			Reason:   fmt.Sprintf("%s has %d delegated administrators, which is all that AWS allows, and the wanted one is none of them", name, delegates[r.service()].several),
-			Expected: string(want), Actual: string(other),
-			Manual: fmt.Sprintf("orgguard replaces nobody: take one of them back by hand (aws organizations list-delegated-administrators --service-principal %s), or have the trail made by the management account (cloudtrail: {account: management})", r.str("Service")),
+			Expected: string(want), Actual: string(other), Manual: makeRoom,
 		}}
 	case r.str("Never") == string(want):
 		return []Mismatch{{
@@ -398,6 +397,30 @@ func dismissGuardDuty(ctx context.Context, s site, id orgs.AccountID) error {
 }
 
 const trailPrincipal = "cloudtrail.amazonaws.com"
+
+// makeRoom is what people do where CloudTrail has all the administrators that AWS allows.
+const makeRoom = "orgguard replaces nobody: take one of CloudTrail's administrators back by hand (aws organizations list-delegated-administrators --service-principal " + trailPrincipal +
+	"), or have the trail made by the management account (cloudtrail: {account: management})"
+
+// trailUnits are those that are of no use without a trail.
+var trailUnits = []string{"trail-store", "trail-logs", trailUnit, "trail-alerts"}
+
+// roomless leaves to people what is missing of a trail that the security account was to
+// make: while CloudTrail has all the administrators that AWS allows, no rollout can.
+func (b *Baseline) roomless(ctx context.Context, s site, u unit, in Inspection) []Mismatch {
+	if !slices.Contains(trailUnits, u.ID) || !in.Absent || b.trailAccount() == b.Org.ManagementAccount {
+		return in.Mismatches
+	}
+	st, err := s.administrator(ctx, trailPrincipal)
+	if err != nil || !st.Full || st.other(b.Security) == "" {
+		return in.Mismatches // the finding about the administrator says why nobody knows
+	}
+	out := slices.Clone(in.Mismatches)
+	for i := range out {
+		out[i].Manual = makeRoom
+	}
+	return out
+}
 
 // appointTrail has CloudTrail itself register the account, which makes its roles too.
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_RegisterOrganizationDelegatedAdmin.html

@@ -288,7 +288,7 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 		if st.Detector == "" {
 			actual = "no detector"
 		}
-		add(Mismatch{Reason: "the administrator's own detector is off", Expected: "on", Actual: actual, Verb: "enable"})
+		add(Mismatch{Reason: "the administrator's own detector is off", Expected: "on", Actual: actual, Verb: "enable", Stays: true})
 	}
 	if st.Detector == "" {
 		return out
@@ -302,7 +302,7 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 			add(Mismatch{Reason: "protection plan " + plan + " is not enabled in every account", Expected: want, Actual: orNone(st.Plans[plan]), Verb: "update"})
 		}
 		if !st.Own[plan] {
-			add(Mismatch{Reason: "protection plan " + plan + " is off in the administrator's account", Expected: true, Actual: false, Verb: "enable"})
+			add(Mismatch{Reason: "protection plan " + plan + " is off in the administrator's account", Expected: true, Actual: false, Verb: "enable", Stays: true})
 		}
 	}
 	for _, plan := range r.names("NewPlans") {
@@ -311,14 +311,14 @@ func compareGuardDuty(r Resource, state any) []Mismatch {
 		}
 	}
 	for _, l := range st.Lacking {
-		m := Mismatch{Reason: "protection plan " + l.Plan + " is off in the account", Account: l.Account, Expected: "on", Actual: "off", Verb: "enable"}
+		m := Mismatch{Reason: "protection plan " + l.Plan + " is off in the account", Account: l.Account, Expected: "on", Actual: "off", Verb: "enable", Stays: true}
 		if l.Unknown != "" {
 			m.Reason, m.Actual, m.Manual = "nobody knows which protection plans are on in the account", "unknown", "ask GuardDuty's administrator: "+l.Unknown
 		}
 		add(m)
 	}
 	for _, a := range st.Missing {
-		add(Mismatch{Reason: "GuardDuty is not on in the account", Account: a.Account, Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: cmp.Or(a.ifUnknown(), a.ifShut("have GuardDuty enabled there by somebody who can")), Shut: a.closed()})
+		add(Mismatch{Reason: "GuardDuty is not on in the account", Account: a.Account, Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: cmp.Or(a.ifUnknown(), a.ifShut("have GuardDuty enabled there by somebody who can")), Shut: a.closed(), Stays: true})
 	}
 	return out
 }

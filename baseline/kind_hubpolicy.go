@@ -272,10 +272,10 @@ func compareHubPolicy(r Resource, state any) []Mismatch {
 	st, name, want := state.(hubPolicyState), r.str("Name"), "Security Hub V2 on in "+joinAnd(r.names("Regions"))
 	var out []Mismatch
 	if !st.Trusted {
-		out = append(out, Mismatch{Reason: securityHubPrincipal + " may not act in the organization", Expected: "trusted access", Actual: "none", Verb: "enable"})
+		out = append(out, Mismatch{Reason: securityHubPrincipal + " may not act in the organization", Expected: "trusted access", Actual: "none", Verb: "enable", Stays: true})
 	}
 	if st.Type != string(orgtypes.PolicyTypeStatusEnabled) {
-		out = append(out, Mismatch{Reason: "the root does not have the policy type SECURITYHUB_POLICY", Expected: "ENABLED", Actual: orNone(st.Type), Verb: "enable"})
+		out = append(out, Mismatch{Reason: "the root does not have the policy type SECURITYHUB_POLICY", Expected: "ENABLED", Actual: orNone(st.Type), Verb: "enable", Stays: true})
 	}
 	foreign := st.ID != "" && !st.Ours
 	if foreign && len(st.Left) > 0 {

@@ -111,7 +111,7 @@ func compareSecurityHub(r Resource, state any) []Mismatch {
 		return []Mismatch{st.decided(r, m)}
 	}
 	if !st.On {
-		return []Mismatch{st.decided(r, Mismatch{Reason: "the administrator's own Security Hub is off", Expected: "on", Actual: "off", Verb: "enable"})}
+		return []Mismatch{st.decided(r, Mismatch{Reason: "the administrator's own Security Hub is off", Expected: "on", Actual: "off", Verb: "enable", Stays: true})}
 	}
 	var out []Mismatch
 	if !st.AutoEnable && !st.Central {
@@ -123,7 +123,7 @@ func compareSecurityHub(r Resource, state any) []Mismatch {
 	for _, a := range st.Missing {
 		out = append(out, st.decided(r, Mismatch{
 			Reason: "Security Hub of the account does not report to the administrator", Account: a.Account,
-			Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: cmp.Or(a.ifUnknown(), a.ifShut(byHand(st.Admin, a.Account))), Shut: a.closed(),
+			Expected: "an enabled member", Actual: a.actual(), Verb: "enable", Manual: cmp.Or(a.ifUnknown(), a.ifShut(byHand(st.Admin, a.Account))), Shut: a.closed(), Stays: true,
 		}))
 	}
 	return out

@@ -57,6 +57,17 @@ func (v view) broken() []Inspection {
 	return out
 }
 
+// unmakeable is what people have to do before what is missing can be made; "" where a
+// rollout makes it. It is said of a trail, see roomless.
+func (v view) unmakeable() string {
+	for _, in := range v.ins {
+		if mendable(in.Mismatches) || len(in.Mismatches) == 0 {
+			return ""
+		}
+	}
+	return v.ins[0].Mismatches[0].Manual
+}
+
 // err is why somebody could not look; nil when everything was seen.
 func (v view) err() error {
 	for _, in := range v.ins {
@@ -299,6 +310,8 @@ func (p *proposer) plainStack(v view) {
 		p.adopt(v) // whoever made what is there by now
 	case !st.Exists && v.present():
 		p.adopt(v)
+	case !st.Exists && v.unmakeable() != "":
+		p.skip(skipOf(v.account, v.region, strings.Join(v.unit.controls, ","), "nothing of the trail is made: "+v.unmakeable(), false))
 	default:
 		c := p.change(unit, "stack", plan.Create, "stack "+v.unit.Stack)
 		c.Account, c.AccountName, c.Region, c.Cells = string(v.account.ID), v.account.Name, v.region, 1

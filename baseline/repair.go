@@ -62,7 +62,7 @@ func (p *proposer) repair(v view) {
 			if verbs = append(verbs, m.Verb); !slices.Contains(why, m.Reason) {
 				why = append(why, m.Reason)
 			}
-			key := name + ": " + m.Reason
+			key := mismatchKey(in.Resource, m)
 			if m.Account == "" {
 				before[key], after[key] = m.Actual, m.Expected
 				continue
@@ -134,6 +134,9 @@ func (b *Baseline) failed(where orgs.Selected, region string, err error) []plan.
 	}
 	return out
 }
+
+// mismatchKey is what a change's before and after call a mismatch.
+func mismatchKey(r Resource, m Mismatch) string { return r.label() + ": " + m.Reason }
 
 // about is the account that a mismatch is about.
 func (b *Baseline) about(looked orgs.Selected, m Mismatch) orgs.Selected {

@@ -188,7 +188,7 @@ func TestCompareSecurityHub(t *testing.T) {
 	testCompare(t, r, []compareCase{
 		{"all as wanted", good(func(*securityHubState) {}), nil},
 		{"off at home", good(func(s *securityHubState) { s.On = false }), []Mismatch{
-			{Reason: "the administrator's own Security Hub is off", Expected: "on", Actual: "off", Verb: "enable"},
+			{Reason: "the administrator's own Security Hub is off", Expected: "on", Actual: "off", Verb: "enable", Stays: true},
 		}},
 		{"new accounts get nothing", good(func(s *securityHubState) { s.AutoEnable, s.NewAccounts = false, "NONE" }), []Mismatch{
 			{Reason: "Security Hub does not enable new accounts by itself", Expected: true, Actual: false, Verb: "update"},
@@ -197,7 +197,7 @@ func TestCompareSecurityHub(t *testing.T) {
 		{"policies decide", good(func(s *securityHubState) { s.AutoEnable, s.NewAccounts, s.Central = false, "NONE", true }), nil},
 		{"policies decide, and an account is missing", good(func(s *securityHubState) { s.Central, s.Missing = true, []absentee{{Account: blind}} }), []Mismatch{{
 			Reason: "Security Hub of the account does not report to the administrator", Account: blind, Expected: "an enabled member", Actual: "no member",
-			Verb: "enable", Manual: centrally(securityAccount),
+			Verb: "enable", Manual: centrally(securityAccount), Stays: true,
 		}}},
 	})
 }

@@ -366,6 +366,55 @@ func TestOtherAdministratorsOfCloudTrailStay(t *testing.T) {
 	}
 }
 
+// Where CloudTrail has all the administrators that AWS allows, nothing of a trail in the
+// security account is made: the plan says why before anything is written, and so does
+// the audit.
+func TestThereIsNoRoomForAnotherAdministratorOfCloudTrail(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := trailRig(t, false, alone(demoConfig, []string{"cloudtrail", "unauthorized-alert"}, "  cloudtrail: {account: security}\n  unauthorized-alert: true\n"))
+		ctx := t.Context()
+		c := cloudtrail.NewFromConfig(r.member(management, tokyo))
+		for _, id := range []string{shopProd, "310000000001", legacy} {
+			_, err := c.RegisterOrganizationDelegatedAdmin(ctx, &cloudtrail.RegisterOrganizationDelegatedAdminInput{MemberAccountId: aws.String(id)})
+			noError(t, err)
+		}
+		p := r.plan(t)
+		for _, task := range p.Tasks {
+			if strings.Contains(task.Resource, "orgguard-trail") || task.Resource == "organization setting TrailAdministrator" {
+				t.Errorf("the plan has %s %s", task.Verb, task.Resource)
+			}
+		}
+		said := map[string]int{}
+		for _, s := range p.Skipped {
+			if strings.HasSuffix(s.Reason, makeRoom) {
+				said[s.Account]++
+			}
+		}
+		if said[management] != 1 || said[securityAccount] < 1 || said[securityAccount] > 3 {
+			t.Errorf("left alone: %+v", p.Skipped)
+		}
+		mustDo(t, p.Tasks)
+		n := 0
+		for _, f := range wrong(r.audit(t, Filter{})) {
+			if f.Control == cloudtrailID || f.Control == "unauthorized-alert" && strings.HasPrefix(f.Reason, "missing") {
+				n++
+				if f.Fix != makeRoom {
+					t.Errorf("%s: %s; fix: %s", f.Resource, f.Reason, f.Fix)
+				}
+			}
+		}
+		if n < 5 {
+			t.Errorf("only %d findings", n)
+		}
+
+		// When one of them makes room, a rollout does all of it.
+		_, err := c.DeregisterOrganizationDelegatedAdmin(ctx, &cloudtrail.DeregisterOrganizationDelegatedAdminInput{DelegatedAdminAccountId: aws.String(legacy)})
+		noError(t, err)
+		r.mustRollout(t)
+		r.mustBeClean(t)
+	})
+}
+
 // What the organization has once cannot be said of some of its accounts.
 func TestTheTrailCannotBeOverridden(t *testing.T) {
 	for _, mode := range []spec.AlertMode{spec.Central, spec.Local} {

@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +53,23 @@ func (u *undoer) setting(ctx context.Context, r journal.Record) {
 	u.task(r, plan.Update, why, func(ctx context.Context) ([]plan.Failure, error) {
 		return nil, k.revert.apply(ctx, s, was.Resource, before)
 	})
+	c := &u.Proposal.Tasks[len(u.Proposal.Tasks)-1].Change
+	for _, m := range k.compare(was.Resource, before) {
+		if m.Stays {
+			c.Before, c.After = without(c.Before, mismatchKey(was.Resource, m)), without(c.After, mismatchKey(was.Resource, m))
+		}
+	}
+}
+
+// without is a change's before or after but for one thing that stays as it is.
+func without(shown any, key string) any {
+	all, ok := shown.(map[string]any)
+	if !ok {
+		return shown
+	}
+	rest := maps.Clone(all) // the journal's own stays
+	delete(rest, key)
+	return rest
 }
 
 // organization proposes to take back the settings of a unit that are about the
