@@ -60,12 +60,14 @@ func (v view) broken() []Inspection {
 // unmakeable is what people have to do before what is missing can be made; "" where a
 // rollout makes it. It is said of a trail, see roomless.
 func (v view) unmakeable() string {
+	todo := "" // of what nobody has looked at, as before a bootstrap, nothing
 	for _, in := range v.ins {
 		if mendable(in.Mismatches) || len(in.Mismatches) == 0 {
 			return ""
 		}
+		todo = in.Mismatches[0].Manual
 	}
-	return v.ins[0].Mismatches[0].Manual
+	return todo
 }
 
 // err is why somebody could not look; nil when everything was seen.
