@@ -239,15 +239,11 @@ func delegatedTo(ctx context.Context, pool *access.Pool, id orgs.AccountID) (boo
 
 // composed is the stack that a job wants, with the function or without.
 func (j Job) composed(code, origin string) *composed {
-	u := &composed{
-		unit:     unit{ID: jobControl, Stack: JobName, Description: "orgguard: the scheduled audit", place: securityOnly, stage: plan.Job},
-		body:     j.Body,
-		params:   map[string]string{},
-		controls: []string{jobControl},
-	}
+	u := jobUnit(jobControl, map[string]string{})
+	u.body = j.Body
 	maps.Copy(u.params, j.Params)
 	u.params[codeParam], u.params[originParam] = code, origin
-	return u
+	return &u
 }
 
 // ProposeJob compares a job with what is deployed of it.
@@ -528,9 +524,8 @@ func emptyBucket(ctx context.Context, s site, bucket string) error {
 	return nil
 }
 
-// job proposes to undo a change of a job. Of the stack a run may have made two, the
-// bucket's and the function's: the last one is undone to what the first one found.
-func (u *undoer) job(ctx context.Context, r journal.Record, records []journal.Record) {
+// job proposes to undo a change of a job, but for its stacks.
+func (u *undoer) job(ctx context.Context, r journal.Record) {
 	switch r.Change.Kind {
 	case jobDelegation:
 		u.undelegate(ctx, r)
@@ -538,10 +533,6 @@ func (u *undoer) job(ctx context.Context, r journal.Record, records []journal.Re
 		u.jobObjectBack(ctx, r)
 	case jobHistory:
 		u.leave(r, "what was deleted cannot be brought back", true)
-	case jobStack:
-		u.jobStackBack(ctx, r, records)
-	case jobEvents, jobTamper:
-		u.besideBack(ctx, r)
 	}
 }
 
@@ -606,39 +597,5 @@ func (u *undoer) jobObjectBack(ctx context.Context, r journal.Record) {
 			}
 			return nil, nil
 		})
-	}
-}
-
-// jobStackBack gives the stack its template of before the run, makes it again, or
-// deletes it.
-func (u *undoer) jobStackBack(ctx context.Context, r journal.Record, records []journal.Record) {
-	var of []journal.Record // of this stack, in their order
-	for _, o := range records {
-		if o.Change.Kind == jobStack && o.Change.Resource == r.Change.Resource {
-			of = append(of, o)
-		}
-	}
-	if last := of[len(of)-1]; last.Change.Stage != r.Change.Stage {
-		return // undone with the last one
-	}
-	var was stackWas
-	if err := journal.Decode(of[0].Was, &was); err != nil {
-		u.leave(r, err.Error(), true)
-		return
-	}
-	s, name := u.jobSite(u.pool), strings.TrimPrefix(r.Change.Resource, "stack ")
-	old := Job{Body: was.Body, Params: was.Params}.composed(was.Params[codeParam], was.Params[originParam])
-	now, err := observeStack(ctx, s, name)
-	switch {
-	case err == nil && was.Deleted && now.Exists:
-		u.leave(r, "is there again already", false)
-	case err == nil && was.Deleted:
-		old.params[originParam] = bucketKept // it stayed
-		u.task(r, plan.Create, "is made again, with the bucket that stayed", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
-	case !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params):
-	case was.Existed:
-		u.task(r, plan.Update, "gets its template and parameters of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
-	default:
-		u.task(r, plan.Delete, "did not exist before; its bucket stays", func(ctx context.Context) ([]plan.Failure, error) { return nil, dropStack(ctx, s, name) })
 	}
 }

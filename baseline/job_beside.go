@@ -6,7 +6,6 @@ import (
 
 	"github.com/orgguard/orgguard/orgs"
 	"github.com/orgguard/orgguard/orgs/access"
-	"github.com/orgguard/orgguard/orgs/journal"
 	"github.com/orgguard/orgguard/orgs/plan"
 )
 
@@ -22,6 +21,19 @@ const (
 	tamperSuffix   = "-tamper"
 	jobTamperStack = JobName + tamperSuffix
 )
+
+// jobUnits are the stacks of the scheduled audit, which no rollout deploys.
+var jobUnits = []unit{
+	{ID: jobControl, Stack: JobName, Description: "orgguard: the scheduled audit", place: securityOnly, stage: plan.Job},
+	{ID: jobEvents, Stack: jobEventsStack, Description: "orgguard: tells the scheduled audit of accounts", place: managementOnly, stage: plan.Job},
+	{ID: jobTamper, Stack: jobTamperStack, Description: tamperDescription, place: securityOnly, stage: plan.Triggers},
+}
+
+// jobUnit is a stack of the scheduled audit, without its template.
+func jobUnit(id string, params map[string]string) composed {
+	u, _ := unitOf(id)
+	return composed{unit: u, params: params, controls: []string{jobControl}}
+}
 
 // beside is a stack of the scheduled audit that its own cannot hold: it is in another
 // account, or stands on something that a teardown takes away.
@@ -40,21 +52,17 @@ func (b *Baseline) besides() map[string]beside {
 		// AWS Organizations records its calls in the management account, in the partition's
 		// global Region: a rule sends those about accounts to the job's bus.
 		jobEvents: {
-			composed: composed{
-				unit:   unit{ID: jobEvents, Stack: jobEventsStack, Description: "orgguard: tells the scheduled audit of accounts", place: managementOnly, stage: plan.Job},
-				params: map[string]string{"BusArn": fmt.Sprintf("arn:%s:events:%s:%s:event-bus/%s", b.Org.Partition.ID, b.Home, b.Security, JobName)}, controls: []string{jobControl},
-			},
+			composed: jobUnit(jobEvents, map[string]string{
+				"BusArn": fmt.Sprintf("arn:%s:events:%s:%s:event-bus/%s", b.Org.Partition.ID, b.Home, b.Security, JobName),
+			}),
 			kind: jobEvents, account: b.Org.ManagementAccount, region: b.Org.Partition.GlobalRegion,
 			why: "accounts that are created, join or move are audited at once", without: "accounts that join or move",
 		},
 		// The alerts' bus has the calls that touch AWS Config and CloudTrail, of all
 		// accounts: rules on it begin the job's function.
 		jobTamper: {
-			composed: composed{
-				unit:   unit{ID: jobTamper, Stack: jobTamperStack, Description: tamperDescription, place: securityOnly, stage: plan.Triggers},
-				params: b.tamperParams(), controls: []string{jobControl},
-			},
-			kind: jobTamper, account: b.Security, region: b.Home,
+			composed: jobUnit(jobTamper, b.tamperParams()),
+			kind:     jobTamper, account: b.Security, region: b.Home,
 			why: "an account in which somebody touches AWS Config or CloudTrail is audited at once", without: "accounts that are tampered with",
 		},
 	}
@@ -199,32 +207,5 @@ func (p *proposer) dropBeside(kind string, st stackState, why string) {
 		p.Proposal.Tasks = append(p.Proposal.Tasks, plan.Task{Change: c, Was: was, Apply: func(ctx context.Context) ([]plan.Failure, error) {
 			return nil, dropStack(ctx, s, x.Stack)
 		}})
-	}
-}
-
-// besideBack undoes a change of such a stack.
-func (u *undoer) besideBack(ctx context.Context, r journal.Record) {
-	var was stackWas
-	if err := journal.Decode(r.Was, &was); err != nil {
-		u.leave(r, err.Error(), true)
-		return
-	}
-	x := u.besides()[r.Change.Kind]
-	s, old := u.site(u.pool, orgs.AccountID(r.Change.Account), r.Change.Region), &x.composed
-	old.body = was.Body
-	if was.Params != nil {
-		old.params = was.Params
-	}
-	now, err := observeStack(ctx, s, x.Stack)
-	switch {
-	case err == nil && was.Deleted && now.Exists:
-		u.leave(r, "is there again already", false)
-	case err == nil && was.Deleted:
-		u.task(r, plan.Create, "is made again", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
-	case !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params):
-	case was.Existed:
-		u.task(r, plan.Update, "gets its template and parameters of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
-	default:
-		u.task(r, plan.Delete, "did not exist before", func(ctx context.Context) ([]plan.Failure, error) { return nil, dropStack(ctx, s, x.Stack) })
 	}
 }

@@ -81,7 +81,7 @@ func adopted(broken []Inspection) any {
 // out; both are told. It reads CloudFormation and the recorders to find out.
 func (b *Baseline) Undo(ctx context.Context, pool *access.Pool, records []journal.Record) Proposal {
 	u := &undoer{proposer: proposer{Baseline: b, pool: pool, skipped: map[plan.Skip]bool{}}, cloud: b.cloud(pool)}
-	for _, r := range slices.Backward(records) {
+	for i, r := range slices.Backward(records) {
 		switch {
 		case r.Change.Kind == settingChange:
 			u.setting(ctx, r)
@@ -91,14 +91,14 @@ func (b *Baseline) Undo(ctx context.Context, pool *access.Pool, records []journa
 			u.leave(r, "stays on: stack sets of others may need it; "+r.Change.Undo, false)
 		case r.Change.Kind == "stack-set":
 			u.set(ctx, r)
-		case r.Change.Kind == "stack":
-			u.stack(ctx, r)
+		case slices.Contains([]string{"stack", jobStack, jobEvents, jobTamper}, r.Change.Kind):
+			u.stack(ctx, records, i)
 		case r.Change.Kind == "repair":
 			u.recorder(ctx, r)
 		case r.Change.Kind == replaceKind:
 			u.replaced(ctx, r)
 		case strings.HasPrefix(r.Change.Kind, "job-"):
-			u.job(ctx, r, records)
+			u.job(ctx, r)
 		}
 	}
 	return u.Proposal
@@ -362,21 +362,38 @@ func (c cloud) drop(ctx context.Context, name string) error {
 	return nil
 }
 
-func (u *undoer) stack(ctx context.Context, r journal.Record) {
+// stack proposes to give a plain stack its template of before the run, to make it again or
+// to delete it. A run may have made a stack twice, as that of the scheduled audit is, first
+// for its bucket alone: the last change is undone to what the first one found.
+func (u *undoer) stack(ctx context.Context, records []journal.Record, i int) {
+	r := records[i]
+	same := func(o journal.Record) bool {
+		c := o.Change
+		return c.Kind == r.Change.Kind && c.Account == r.Change.Account && c.Region == r.Change.Region && c.Resource == r.Change.Resource
+	}
+	if slices.ContainsFunc(records[i+1:], same) {
+		return // undone with the last one
+	}
 	var was stackWas
-	kind, ok := u.unit(r, &was, &was.Unit)
+	kind, ok := u.unit(records[slices.IndexFunc(records, same)], &was, &was.Unit)
 	if !ok {
 		return
 	}
 	s := u.site(u.pool, orgs.AccountID(r.Change.Account), r.Change.Region)
 	now, err := observeStack(ctx, s, kind.Stack)
 	old := &composed{unit: kind, body: was.Body, params: was.Params}
+	put := func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) }
 	switch {
-	case was.Deleted && err == nil && !now.Exists:
-		u.task(r, plan.Create, "is made again as it was before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
+	case err == nil && was.Deleted && now.Exists:
+		u.leave(r, "is there again already", false)
+	case err == nil && was.Deleted:
+		if _, has := old.params[originParam]; has {
+			old.params[originParam] = bucketKept // it stayed
+		}
+		u.task(r, plan.Create, "is made again as it was before, with what stayed of it", put)
 	case !u.asLeft(r, err, now.Exists, now.Ours, now.Body, now.Params):
 	case was.Existed:
-		u.task(r, plan.Update, "gets its template of before", func(ctx context.Context) ([]plan.Failure, error) { return nil, putStack(ctx, s, old, now) })
+		u.task(r, plan.Update, "gets its template and parameters of before", put)
 	default:
 		u.task(r, plan.Delete, "did not exist before; what holds history stays", func(ctx context.Context) ([]plan.Failure, error) { return nil, dropStack(ctx, s, kind.Stack) })
 	}

@@ -154,13 +154,15 @@ func (c *composed) resources(s scope) ([]Resource, error) {
 	return rs, nil
 }
 
-// unitOf finds a unit by its id, also one that the configuration has switched off.
+// unitOf finds a unit by its id, also one that the configuration has switched off, and
+// those of the scheduled audit.
 func unitOf(id string) (unit, bool) {
-	i := slices.IndexFunc(units, func(u unit) bool { return u.ID == id })
-	if i < 0 {
-		return unit{}, false
+	for _, list := range [][]unit{units, jobUnits} {
+		if i := slices.IndexFunc(list, func(u unit) bool { return u.ID == id }); i >= 0 {
+			return list[i], true
+		}
 	}
-	return units[i], true
+	return unit{}, false
 }
 
 // loadFragment reads one of a control's templates, which becomes a part of a unit.

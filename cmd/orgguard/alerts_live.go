@@ -507,7 +507,8 @@ func (t *liveTest) readLetters(ctx context.Context, results []reports.LiveTest) 
 func (t *liveTest) lettersAt(ctx context.Context, p spot, mine []*reports.LiveTest) error {
 	at := t.at(p)
 	url, err := t.pool.SQS.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(deadLetters)}, at.SQS)
-	if orgs.Code(err) == "QueueDoesNotExist" || orgs.Code(err) == "AWS.SimpleQueueService.NonExistentQueue" {
+	var none *sqstypes.QueueDoesNotExist
+	if errors.As(err, &none) {
 		return nil // the audit says so
 	}
 	if err != nil {
