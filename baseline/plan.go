@@ -90,6 +90,16 @@ func (v view) foreign() (name string, controlTower, yes bool) {
 	return "", false, false
 }
 
+// barred says that somebody else's recorder is there. A Region has one: a stack that
+// makes ours fails there, and went to where nobody could look.
+func (v view) barred() bool {
+	return slices.ContainsFunc(v.ins, func(in Inspection) bool {
+		st, ok := in.State.(recorderState)
+		_, _, other := foreign(in.State)
+		return ok && in.Err == nil && !in.Absent && st.Name != "" && other
+	})
+}
+
 // foreignNoun is what foreign speaks of.
 func (v view) foreignNoun() string {
 	if v.unit.ID == trailUnit {

@@ -238,6 +238,16 @@ func TestPropose(t *testing.T) {
 			[]string{"repairs: repair recorder orgguard, delivery channel orgguard: 300000000000 us-east-1: adopts recorder theirs: the recorder differs; the delivery channel differs", old},
 		},
 		{
+			"a foreign recorder is adopted where an instance failed on it while nobody could look", "", func(l *Look, _ *Baseline) {
+				l.Sets["recorder"].Instances[shop+"/"+us] = Instance{Account: shop, Region: us, Status: "OUTDATED", Detailed: "FAILED"}
+				l.where("recorder", shop, us, foreignRecorder("theirs", "default"))
+			},
+			[]string{
+				"baseline: update stack set orgguard-recorder: 300000000000/us-east-1: 1 account × Region lose an instance that cannot succeed: a recorder that somebody else made is there, and stays",
+				"repairs: repair recorder orgguard, delivery channel orgguard: 300000000000 us-east-1: adopts recorder theirs: the recorder differs; the delivery channel differs", old,
+			},
+		},
+		{
 			"a foreign recorder is kept", "baseline: {config-recorder: {existing: keep}}\n", func(l *Look, _ *Baseline) {
 				l.forget("recorder", shop, us)
 				l.where("recorder", shop, us, foreignRecorder("theirs", "default"))

@@ -26,15 +26,16 @@ func (r reach) cells() int {
 
 // setWave is what one wave finds to do in a stack set. overridden are the stale ones
 // whose parameters of their own are not what the overrides say, and nothing else;
-// unwanted are those in accounts where an override has all of the unit off.
-type setWave struct{ missing, stale, overridden, inoperable, unwanted reach }
+// unwanted are those in accounts where an override has all of the unit off, and barred
+// those that can never succeed, since somebody else's recorder is there.
+type setWave struct{ missing, stale, overridden, inoperable, unwanted, barred reach }
 
 func newSetWave() *setWave {
-	return &setWave{missing: reach{}, stale: reach{}, overridden: reach{}, inoperable: reach{}, unwanted: reach{}}
+	return &setWave{missing: reach{}, stale: reach{}, overridden: reach{}, inoperable: reach{}, unwanted: reach{}, barred: reach{}}
 }
 
 func (w setWave) cells() int {
-	return w.missing.cells() + w.stale.cells() + w.overridden.cells() + w.inoperable.cells() + w.unwanted.cells()
+	return w.missing.cells() + w.stale.cells() + w.overridden.cells() + w.inoperable.cells() + w.unwanted.cells() + w.barred.cells()
 }
 
 // stackSet proposes what one stack set and its instances need, wave by wave.
@@ -123,6 +124,9 @@ func (p *proposer) place(w *setWave, v view, set *StackSet) bool {
 		w.overridden.add(v)
 	case current:
 		p.adopt(v) // whoever made what is there by now
+	case has && inst.Status != inoperable && v.barred():
+		w.barred.add(v)
+		p.adopt(v)
 	case has:
 		enlist()
 	case v.present():
@@ -140,13 +144,13 @@ func (p *proposer) setTask(u *composed, set *StackSet, wave int, cells setWave, 
 	w := setWork{
 		unit: u, set: set, first: first, exists: set.Exists, differs: set.Exists && !set.matches(u),
 		create: p.targetsOf(u, cells.missing), update: p.targetsOf(u, cells.stale), override: p.targetsOf(u, cells.overridden),
-		forget: p.named(cells.inoperable), withdraw: p.named(cells.unwanted), refresh: p.targets(earlier), wave: cells,
+		forget: p.named(cells.inoperable), withdraw: append(p.named(cells.unwanted), p.named(cells.barred)...), refresh: p.targets(earlier), wave: cells,
 	}
 	w.whole = w.differs && all && cells.inoperable.cells() == 0
 	c := p.change(u, "stack-set", plan.Create, "stack set "+u.Stack)
 	c.Wave = wave
 	c.Account, c.AccountName, c.Region = string(mgmt.ID), mgmt.Name, p.Home
-	c.Targets = targetKeys(cells.missing, cells.stale, cells.overridden, cells.inoperable, cells.unwanted)
+	c.Targets = targetKeys(cells.missing, cells.stale, cells.overridden, cells.inoperable, cells.unwanted, cells.barred)
 	c.Cells = len(c.Targets)
 	c.Why = w.why()
 	c.Effort, c.Irreversible = w.effort(p.Baseline), p.irreversibleSet(u)

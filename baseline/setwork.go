@@ -52,6 +52,9 @@ func (w setWork) why() string {
 	if n := w.wave.unwanted.cells(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d instances are deleted, where overrides have all of it off; what holds history stays", n))
 	}
+	if n := w.wave.barred.cells(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d account × Region lose an instance that cannot succeed: a recorder that somebody else made is there, and stays", n))
+	}
 	if n := w.wave.missing.cells(); n > 0 && (w.exists || !w.first) {
 		parts = append(parts, fmt.Sprintf("%d account × Region have no instance", n))
 	}
@@ -208,7 +211,7 @@ func (w setWork) again(ctx context.Context, c cloud, b *Baseline) (setWork, erro
 	w.set, w.exists, w.differs = set, set.Exists, set.Exists && !set.matches(w.unit)
 	w.whole = w.whole && w.differs
 	left := *newSetWave()
-	left.inoperable, left.overridden, left.unwanted = w.wave.inoperable, w.wave.overridden, w.wave.unwanted
+	left.inoperable, left.overridden, left.unwanted, left.barred = w.wave.inoperable, w.wave.overridden, w.wave.unwanted, w.wave.barred
 	for _, cells := range []reach{w.wave.missing, w.wave.stale} {
 		for id, regions := range cells {
 			for _, region := range regions {
