@@ -230,12 +230,21 @@ func judge(a Audit) verdict {
 	if a.Summary.NotAssessed > 0 {
 		unseen = count(blind, "account", "accounts") + " could not be fully assessed"
 	}
+	// A report of what changed lists less than it counts: the accounts of the rest are
+	// not known.
+	part := listed(a.Findings, finding.Drift) < a.Summary.Drift || listed(a.Findings, finding.NotAssessed) < a.Summary.NotAssessed
+	if part && unseen != "" {
+		unseen = thousands(a.Summary.NotAssessed) + " not assessed"
+	}
 	if a.Interrupted {
 		unseen = strings.TrimPrefix(unseen+"; stopped before the end", "; ")
 	}
 	switch {
 	case a.Summary.Drift > 0:
-		text := fmt.Sprintf("%s in %s of %s", count(a.Summary.Drift, "finding", "findings"), thousands(drifted), accounts)
+		text := count(a.Summary.Drift, "finding", "findings")
+		if !part {
+			text += fmt.Sprintf(" in %s of %s", thousands(drifted), accounts)
+		}
 		if unseen != "" {
 			text += "; " + unseen
 		}
@@ -261,6 +270,16 @@ func accountsWith(fs []finding.Finding, status finding.Status) int {
 		}
 	}
 	return len(seen)
+}
+
+// listed counts the findings of a status.
+func listed(fs []finding.Finding, status finding.Status) (n int) {
+	for _, f := range fs {
+		if f.Status == status {
+			n++
+		}
+	}
+	return n
 }
 
 // scope says what an audit covered, on two lines.

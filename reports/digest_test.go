@@ -23,6 +23,11 @@ func TestVerdict(t *testing.T) {
 			Audit{Organization: testOrganization, Findings: unassessed, Summary: finding.Summary{InSync: 9, NotAssessed: 2}},
 			"INCOMPLETE: no drift found in what could be looked at; 1 account could not be fully assessed",
 		},
+		{
+			"a report of changes does not count accounts that it does not list",
+			Audit{Organization: testOrganization, Findings: []finding.Finding{{Account: "1", Status: finding.Drift}}, Summary: finding.Summary{Drift: 2, NotAssessed: 22}},
+			"DRIFT: 2 findings; 22 not assessed",
+		},
 		{"nor is an empty audit", Audit{}, "NOTHING CHECKED: no account, Region or control was looked at"},
 		{
 			"nor is one that was stopped",

@@ -253,7 +253,10 @@ func shellWords(s string) []string {
 	return words
 }
 
-// count writes a number with its noun: "1 account", "1,234 accounts".
+// Count writes a number with its noun: "1 account", "1,234 accounts".
+func Count(n int, one, many string) string { return count(n, one, many) }
+
+// count is Count.
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -41,7 +41,7 @@ func newDoctorCommand(s streams) *cli.Command {
 				return err
 			}
 			if _, ok := grants[o.command]; !ok {
-				return usage("unknown command %q; there are %v", o.command, sortedKeys(grants))
+				return noGrant(o.command)
 			}
 			var checks []doctor.Check
 			open := func(ctx context.Context) (s2 *session, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -478,7 +479,7 @@ func newPermissionsCommand(s streams) *cli.Command {
 			}
 			need, ok := grantFor(c.String("command"), cfg)
 			if !ok {
-				return usage("unknown command %q; there are %v", c.String("command"), sortedKeys(grants))
+				return noGrant(c.String("command"))
 			}
 			b, err := json.MarshalIndent(map[string]policyDocument{
 				"caller": need.callerPolicy(cfg, orgs.PartitionOf(cfg.HomeRegion)), "member_role": need.memberPolicy(cfg, orgs.PartitionOf(cfg.HomeRegion)),
@@ -493,5 +494,15 @@ func newPermissionsCommand(s streams) *cli.Command {
 }
 
 func sorted(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+// noGrant says which commands there are whose rights are known.
+func noGrant(command string) error {
+	known := sortedKeys(grants)
+	text := fmt.Sprintf("unknown command %q;", command)
+	if near := orgs.Nearest(command, known); len(near) > 0 {
+		text += " did you mean " + strconv.Quote(near[0]) + "?"
+	}
+	return usage("%s", text+" there are "+strings.Join(known, ", "))
+}
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -163,7 +163,18 @@ func (s *session) oneAudit(c *cli.Context, file, run string) (a reports.Audit, n
 		return badInput(err)
 	})
 	a.Controls = catalogue()
-	return a, "run " + run, err
+	return a, runName(n), err
+}
+
+// runName is a run as --run and the like name it.
+func runName(n int64) string {
+	switch {
+	case n == 0:
+		return "the latest run"
+	case n < 0:
+		return fmt.Sprintf("run %d before the latest", -n)
+	}
+	return fmt.Sprintf("run %d", n)
 }
 
 // readAudit reads a saved audit; "-" is standard input.
@@ -225,6 +236,9 @@ func newReportDiffCommand(s streams) *cli.Command {
 			}
 			if err := reports.CheckComparable(before, after); err != nil {
 				return badInput(err)
+			}
+			if part := func(a reports.Audit) bool { return a.Scope.Narrowed || a.Shard != nil }; part(before) && !part(after) {
+				t.note("%s is of a part of the organization or of its controls: what lies outside it is new here", name)
 			}
 			d := reports.Compare(before, after)
 			d.Before.Name, d.After.Name = name, to

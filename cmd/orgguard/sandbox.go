@@ -401,7 +401,7 @@ func sandboxConfirm(s streams) *cli.Command {
 		Flags: []cli.Flag{&cli.StringFlag{Name: "email", Usage: "only those to this `ADDRESS`"}},
 		Action: func(c *cli.Context) error {
 			return inWorld(c, func(_ context.Context, _ globals, w *sim.World) error {
-				_, err := fmt.Fprintf(s.out, "confirmed %d subscriptions\n", w.ConfirmSubscriptions(c.String("email")))
+				_, err := fmt.Fprintln(s.out, "confirmed "+reports.Count(w.ConfirmSubscriptions(c.String("email")), "subscription", "subscriptions"))
 				return err
 			})
 		},

@@ -37,6 +37,9 @@ func (s *session) confirm(yes bool, n int) error {
 	if yes {
 		return nil
 	}
+	if n == 1 {
+		return s.agree("Make this change?")
+	}
 	return s.agree(fmt.Sprintf("Make these %d changes?", n))
 }
 
@@ -135,7 +138,7 @@ func (s *session) journaled(ctx context.Context, command string, tasks []plan.Ta
 	res = e.Run(ctx, j.Tasks(tasks))
 	outcome := "done"
 	if n := res.Failed(); n > 0 {
-		outcome = fmt.Sprintf("%d changes failed or were not begun", n)
+		outcome = reports.Count(n, "change", "changes") + " failed or not begun"
 	}
 	return res, j.End(outcome)
 }
