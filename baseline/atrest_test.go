@@ -53,7 +53,6 @@ var withoutKey = map[string]string{
 	"LogBucket":         "SSE-S3: every account's AWS Config writes there and auditors of several teams read it; a key would have to let in each of them, and costs a request for each of the files of thousands of accounts",
 	"DeliveryChannel":   "as its bucket",
 	"TrailBucket":       "the trail names its key for what it delivers; SSE-S3 is for what else gets there",
-	"TrailLogGroup":     "a key that CloudWatch Logs owns; it holds some days of what rests in the bucket under the trail's key",
 	"DeadLetters":       "SSE-SQS: EventBridge could not write there with the key that AWS manages for SQS, and with no letter in it there is nothing to protect",
 	"AlertBus":          "a key that EventBridge owns: a bus hands events on and keeps none, for there is no archive",
 	"AlertStateMachine": "a key that Step Functions owns: Express without a log keeps nothing of an execution",

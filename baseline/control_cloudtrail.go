@@ -18,6 +18,10 @@ type TrailSettings struct {
 	Bucket   string `yaml:"bucket" doc:"the trail's bucket; empty is orgguard-trail-<security account>-<home Region>"`
 	LogGroup string `yaml:"log_group" doc:"the log group that a trail to adopt delivers to; orgguard-trail is orgguard's own"`
 	LogDays  int    `yaml:"log_days" doc:"for how many days orgguard's own log group keeps events; the bucket keeps them for good"`
+	// EncryptLogs is for those who are held to it, by AWS Config's rule
+	// cloudwatch-log-group-encrypted for one.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+	EncryptLogs bool `yaml:"encrypt_logs" doc:"a KMS key for orgguard's own log group, USD 1 a month, where CloudWatch Logs' own is not enough; switched off again the key goes, and with it what the group holds: the bucket has all of it"`
 }
 
 // The choices.
@@ -41,6 +45,9 @@ func (s *TrailSettings) Validate(report func(key, message string)) {
 	}
 	if s.Bucket != "" && (len(s.Bucket) < 3 || len(s.Bucket) > 63) {
 		report("bucket", "a bucket's name has 3 to 63 characters")
+	}
+	if s.EncryptLogs && s.LogGroup != ownLogGroup {
+		report("encrypt_logs", "it is for orgguard's own log group, and log_group names another one")
 	}
 	if !logGroupName.MatchString(s.LogGroup) {
 		report("log_group", "a log group's name has 1 to 512 letters, digits and any of . - _ / #")
@@ -84,7 +91,7 @@ var cloudtrailControl = Control{
 	about: About{
 		Why: "Without a trail nobody can tell who did what, and EventBridge hears of no calls: no alert about one fires. The log files are in an account that nobody " +
 			"works in, encrypted, versioned, and with digests that show when one was changed.",
-		Cost: "the first copy of management events is free, a second one USD 2.00 for 100,000; storage in S3; one KMS key, USD 1; CloudWatch Logs USD 0.50 for each GB that comes in " +
+		Cost: "the first copy of management events is free, a second one USD 2.00 for 100,000; storage in S3; one KMS key, USD 1, and another one with encrypt_logs; CloudWatch Logs USD 0.50 for each GB that comes in " +
 			"(an event has 1 to 2 KB), and USD 0.03 for each GB it keeps",
 		Example: `cloudtrail: {log_days: 30}`,
 	},
@@ -100,6 +107,7 @@ var cloudtrailControl = Control{
 			"TrailKeyArn":       fmt.Sprintf("arn:%s:kms:%s:%s:alias/orgguard-trail", b.Org.Partition.ID, b.Home, b.Security),
 			"TrailLogGroupName": t.LogGroup,
 			"TrailLogDays":      strconv.Itoa(t.LogDays),
+			"TrailLogEncrypted": strconv.FormatBool(t.EncryptLogs),
 			"TrailAccount":      t.Account,
 		}
 	},
@@ -112,10 +120,14 @@ var cloudtrailControl = Control{
 		"logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:TagResource", "organizations:EnableAWSServiceAccess",
 	},
 	more: func(s any) (a actions) {
+		if s.(*TrailSettings).EncryptLogs {
+			a.writes = []string{"logs:AssociateKmsKey", "logs:DisassociateKmsKey"}
+			a.undoes = a.writes
+		}
 		if s.(*TrailSettings).Account == "security" { // as CloudTrail's delegated administrator
 			a.reads = []string{"organizations:ListDelegatedAdministrators"}
-			a.writes = append([]string{"cloudtrail:RegisterOrganizationDelegatedAdmin"}, appointing...)
-			a.undoes = append([]string{"cloudtrail:DeregisterOrganizationDelegatedAdmin"}, dismissing...)
+			a.writes = slices.Concat(a.writes, []string{"cloudtrail:RegisterOrganizationDelegatedAdmin"}, appointing)
+			a.undoes = slices.Concat(a.undoes, []string{"cloudtrail:DeregisterOrganizationDelegatedAdmin"}, dismissing)
 		}
 		return a
 	},

@@ -178,7 +178,7 @@ func TestTemplatesUseOnlyPropertiesThatKindsLookAt(t *testing.T) {
 		"AWS::StepFunctions::StateMachine": "StateMachineName StateMachineType RoleArn DefinitionString [Tags]",
 		"AWS::CloudTrail::Trail": "TrailName IsLogging IsOrganizationTrail IsMultiRegionTrail IncludeGlobalServiceEvents EnableLogFileValidation S3BucketName KMSKeyId " +
 			"CloudWatchLogsLogGroupArn EventSelectors [CloudWatchLogsRoleArn] [Tags]",
-		"AWS::Logs::LogGroup":     "LogGroupName RetentionInDays [Tags]",
+		"AWS::Logs::LogGroup":     "KmsKeyId LogGroupName RetentionInDays [Tags]",
 		"AWS::Logs::MetricFilter": "FilterName LogGroupName FilterPattern MetricTransformations",
 		"AWS::CloudWatch::Alarm":  "AlarmName ActionsEnabled ComparisonOperator Threshold EvaluationPeriods TreatMissingData Metrics [AlarmDescription] [DatapointsToAlarm] [Tags]",
 	}

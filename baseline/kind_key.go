@@ -16,10 +16,13 @@ import (
 // keyAliases are the aliases of the keys that templates make, by logical id. KMS gives
 // keys their ids, so the alias is how a key is found, and a key without it does not
 // count as there. A test holds the templates to it.
-var keyAliases = map[string]string{"AlertKey": alertKeyAlias, "TrailKey": "alias/orgguard-trail"}
+var keyAliases = map[string]string{"AlertKey": alertKeyAlias, "TrailKey": "alias/orgguard-trail", "TrailLogKey": trailLogKeyAlias}
 
 // alertKeyAlias is the alias of the key of the alert topic.
 const alertKeyAlias = "alias/orgguard-alerts"
+
+// trailLogKeyAlias is the alias of the key of the trail's log group.
+const trailLogKeyAlias = "alias/orgguard-trail-logs"
 
 // keyAlias is the alias of a template's key.
 func (r Resource) keyAlias() string { return keyAliases[r.LogicalID] }
@@ -32,11 +35,11 @@ type keyState struct {
 	Rotates bool
 }
 
-// Ref is a mark and no key id: aliases refer to the key by it, and no API is
-// asked about it.
+// Ref and Arn are marks and no key's: aliases and log groups refer to the key by them,
+// and no API is asked about them.
 var keyKind = kind{
 	noun:       "key",
-	attributes: map[string]string{"Ref": "{account}:key"},
+	attributes: map[string]string{"Ref": "{account}:key", "Arn": "{account}:key"},
 	observe:    observeKey,
 	compare:    compareKey,
 	repair:     repairKey,

@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -13,6 +14,9 @@ import (
 // logGroupState is a log group of CloudWatch Logs.
 type logGroupState struct {
 	Days int // that it keeps events; 0: for ever
+	// Key is the ARN of its key, and Wanted that of orgguard's, looked for only where
+	// the group is to have it; "" for none.
+	Key, Wanted string
 }
 
 var logGroupKind = kind{
@@ -23,18 +27,24 @@ var logGroupKind = kind{
 		"Arn": "arn:{partition}:logs:{region}:{account}:log-group:{name}:*",
 	},
 	observe: observeLogGroup,
-	compare: func(r Resource, state any) []Mismatch {
-		want, have := r.str("RetentionInDays"), strconv.Itoa(state.(logGroupState).Days)
-		if want == "" || want == have {
-			return nil
-		}
+	compare: compareLogGroup,
+	repair:  repairLogGroup,
+}
+
+func compareLogGroup(r Resource, state any) []Mismatch {
+	st := state.(logGroupState)
+	var out []Mismatch
+	if want, have := r.str("RetentionInDays"), strconv.Itoa(st.Days); want != "" && want != have {
 		m := Mismatch{Reason: "the log group keeps events for another time", Expected: map[string]any{"days": want}, Actual: map[string]any{"days": have}}
 		if have == "0" {
 			m.Reason, m.Actual = "the log group keeps events for ever", nil
 		}
-		return []Mismatch{m}
-	},
-	repair: repairLogGroup,
+		out = append(out, m)
+	}
+	if r.str("KmsKeyId") != "" && (st.Key == "" || st.Key != st.Wanted) {
+		out = append(out, Mismatch{Reason: "the log group is not encrypted with its key", Expected: trailLogKeyAlias, Actual: cmp.Or(st.Key, "CloudWatch Logs' own key")})
+	}
+	return out
 }
 
 func observeLogGroup(ctx context.Context, s site, r Resource) (any, error) {
@@ -47,11 +57,24 @@ func observeLogGroup(ctx context.Context, s site, r Resource) (any, error) {
 		}
 		for _, g := range page.LogGroups {
 			if aws.ToString(g.LogGroupName) == name {
-				return logGroupState{Days: int(aws.ToInt32(g.RetentionInDays))}, nil
+				st := logGroupState{Days: int(aws.ToInt32(g.RetentionInDays)), Key: aws.ToString(g.KmsKeyId)}
+				if r.str("KmsKeyId") != "" {
+					st.Wanted, err = s.trailLogKey(ctx)
+				}
+				return st, err
 			}
 		}
 	}
 	return nil, nil
+}
+
+// trailLogKey is the ARN of the key of the trail's log group; "" where there is none.
+func (s site) trailLogKey(ctx context.Context) (string, error) {
+	meta, err := s.behindAlias(ctx, trailLogKeyAlias)
+	if meta == nil || err != nil {
+		return "", err
+	}
+	return aws.ToString(meta.Arn), nil
 }
 
 func repairLogGroup(ctx context.Context, s site, r Resource, state any) error {
@@ -64,6 +87,15 @@ func repairLogGroup(ctx context.Context, s site, r Resource, state any) error {
 		_, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: name, Tags: tags}, s.at.Logs)
 		if err != nil && !alreadyThere(err) {
 			return fmt.Errorf("create log group %s: %w", *name, err)
+		}
+	}
+	if r.str("KmsKeyId") != "" {
+		key, err := s.trailLogKey(ctx) // which was put right before
+		if err == nil {
+			_, err = s.Logs.AssociateKmsKey(ctx, &cloudwatchlogs.AssociateKmsKeyInput{LogGroupName: name, KmsKeyId: aws.String(key)}, s.at.Logs)
+		}
+		if err != nil {
+			return fmt.Errorf("encrypt log group %s with %s: %w", *name, trailLogKeyAlias, err)
 		}
 	}
 	days, err := strconv.ParseInt(r.str("RetentionInDays"), 10, 32)

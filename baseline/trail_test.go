@@ -366,6 +366,50 @@ func TestOtherAdministratorsOfCloudTrailStay(t *testing.T) {
 	}
 }
 
+// The log group has a key where that is wanted, in whosever account it is; whoever takes
+// it off is seen, and switched off again it goes.
+func TestTheKeyOfTheTrailsLogGroup(t *testing.T) {
+	for account, owner := range map[string]string{"management": management, "security": securityAccount} {
+		inBubble(t, func(t *testing.T) {
+			config := strings.Replace(trailConfig, "cloudtrail: true", "cloudtrail: {account: "+account+", encrypt_logs: true}", 1)
+			r := trailRig(t, false, config)
+			ctx := t.Context()
+			r.mustRollout(t)
+			r.mustBeClean(t)
+			logs := cloudwatchlogs.NewFromConfig(r.member(owner, tokyo))
+			key := func() string {
+				t.Helper()
+				out, err := logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String(ownLogGroup)})
+				if err != nil || len(out.LogGroups) != 1 {
+					t.Fatalf("%+v, %v", out, err)
+				}
+				return aws.ToString(out.LogGroups[0].KmsKeyId)
+			}
+			made := key()
+			if !strings.HasPrefix(made, "arn:aws:kms:"+tokyo+":"+owner+":key/") {
+				t.Errorf("the log group has the key %q", made)
+			}
+			_, err := logs.DisassociateKmsKey(ctx, &cloudwatchlogs.DisassociateKmsKeyInput{LogGroupName: aws.String(ownLogGroup)})
+			noError(t, err)
+			if got := r.findings(t); !slices.Equal(got, []string{owner + " " + tokyo + " log group orgguard-trail: the log group is not encrypted with its key"}) {
+				t.Errorf("without it: %q", got)
+			}
+			mustDo(t, r.plan(t).Tasks)
+			r.mustBeClean(t)
+			if key() != made {
+				t.Errorf("the log group has the key %q, and had %q", key(), made)
+			}
+			r.cfg = parseConfig(t, strings.Replace(config, ", encrypt_logs: true", "", 1))
+			firstControls(r.cfg)
+			mustDo(t, r.plan(t).Tasks)
+			r.mustBeClean(t)
+			if key() != "" {
+				t.Errorf("switched off the log group has the key %q", key())
+			}
+		})
+	}
+}
+
 // Where CloudTrail has all the administrators that AWS allows, nothing of a trail in the
 // security account is made: the plan says why before anything is written, and so does
 // the audit.

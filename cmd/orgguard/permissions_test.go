@@ -458,7 +458,7 @@ func TestADelegatedTrailGetsByWithTheRightsItPrints(t *testing.T) {
 			text = fmt.Appendf(text, "  %s: false\n", c.ID)
 		}
 	}
-	cfg, err := spec.Parse("test.yaml", append(text, "  cloudtrail: {account: security}\n"...), baseline.Known())
+	cfg, err := spec.Parse("test.yaml", append(text, "  cloudtrail: {account: security, encrypt_logs: true}\n"...), baseline.Known())
 	if err != nil {
 		t.Fatal(err)
 	}

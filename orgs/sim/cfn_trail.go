@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -142,7 +143,7 @@ var cfnLogGroup = resourceType{
 		return retainGroup(p)
 	},
 	update: func(p *provision) error {
-		if err := retainGroup(p); err != nil {
+		if err := errors.Join(retainGroup(p), encryptGroup(p)); err != nil {
 			return err
 		}
 		return try(p, "CloudWatch Logs", "TagResource", &cloudwatchlogs.TagResourceInput{ResourceArn: aws.String(strings.TrimSuffix(p.res.Attrs["Arn"], ":*")), Tags: p.tags()})
@@ -162,11 +163,24 @@ var cfnLogGroup = resourceType{
 				if g.RetentionInDays != nil {
 					live["RetentionInDays"] = float64(*g.RetentionInDays)
 				}
+				if g.KmsKeyId != nil {
+					live["KmsKeyId"] = *g.KmsKeyId
+				}
 				return live, nil
 			}
 		}
 		return nil, &logstypes.ResourceNotFoundException{Message: aws.String("The specified log group does not exist.")}
 	},
+}
+
+func encryptGroup(p *provision) error {
+	switch {
+	case !p.changed("KmsKeyId"):
+		return nil
+	case !p.props.has("KmsKeyId"):
+		return try(p, "CloudWatch Logs", "DisassociateKmsKey", &cloudwatchlogs.DisassociateKmsKeyInput{LogGroupName: &p.res.Physical})
+	}
+	return try(p, "CloudWatch Logs", "AssociateKmsKey", &cloudwatchlogs.AssociateKmsKeyInput{LogGroupName: &p.res.Physical, KmsKeyId: p.props.opt("KmsKeyId")})
 }
 
 func retainGroup(p *provision) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -90,5 +91,46 @@ func TestKeyPolicies(t *testing.T) {
 	_, err := sns.NewFromConfig(w.Config(tokyo, w.RolePrincipal(shopProd, "Second", "bob"))).Publish(ctx, &sns.PublishInput{TopicArn: arn, Message: aws.String("x")})
 	if errorCode(err) != "KMSAccessDenied" {
 		t.Errorf("publishing without the key: %v", err)
+	}
+}
+
+// CloudWatch Logs takes a key by its ARN, if the key's policy lets it encrypt for the
+// log group.
+func TestTheKeyOfALogGroup(t *testing.T) {
+	ctx := t.Context()
+	w := newTestWorld(t, "demo")
+	c, logs := kms.NewFromConfig(adminConfig(w, shopProd, tokyo)), cloudwatchlogs.NewFromConfig(adminConfig(w, shopProd, tokyo))
+	keyFor := func(group string) *types.KeyMetadata {
+		return must(c.CreateKey(ctx, &kms.CreateKeyInput{Policy: aws.String(`{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + shopProd + `:root"},"Action":"kms:*","Resource":"*"},
+			{"Effect":"Allow","Principal":{"Service":"logs.` + tokyo + `.amazonaws.com"},"Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*",
+			 "Condition":{"ArnEquals":{"kms:EncryptionContext:aws:logs:arn":"arn:aws:logs:` + tokyo + `:` + shopProd + `:log-group:` + group + `"}}}]}`)}))(t).KeyMetadata
+	}
+	good, bad := keyFor("audit"), keyFor("other")
+	must(c.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String("alias/audit"), TargetKeyId: good.KeyId}))(t)
+	must(logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String("audit")}))(t)
+	for name, tt := range map[string]struct{ key, want string }{
+		"the group's key":         {*good.Arn, ""},
+		"another group's key":     {*bad.Arn, "InvalidParameterException"},
+		"the key by its alias":    {strings.Replace(*good.Arn, "key/"+*good.KeyId, "alias/audit", 1), "InvalidParameterException"},
+		"a key that is not there": {strings.Replace(*good.Arn, *good.KeyId, "00000000-0000-0000-0000-000000000000", 1), "InvalidParameterException"},
+	} {
+		_, err := logs.AssociateKmsKey(ctx, &cloudwatchlogs.AssociateKmsKeyInput{LogGroupName: aws.String("audit"), KmsKeyId: &tt.key})
+		if errorCode(err) != tt.want {
+			t.Errorf("%s: %v; want %q", name, err, tt.want)
+		}
+	}
+	key := func() string {
+		return aws.ToString(must(logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{}))(t).LogGroups[0].KmsKeyId)
+	}
+	if key() != *good.Arn {
+		t.Errorf("the log group has the key %q", key())
+	}
+	must(logs.DisassociateKmsKey(ctx, &cloudwatchlogs.DisassociateKmsKeyInput{LogGroupName: aws.String("audit")}))(t)
+	if key() != "" {
+		t.Errorf("after it was taken off the log group has the key %q", key())
+	}
+	if _, err := logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String("third"), KmsKeyId: bad.Arn}); errorCode(err) != "InvalidParameterException" {
+		t.Errorf("a group with another one's key: %v", err)
 	}
 }

@@ -58,6 +58,8 @@ var logsOps = map[string]operation{
 	"DescribeLogGroups":     op(read, describeLogGroups),
 	"PutRetentionPolicy":    onGroup(op(write, putRetention), func(in *cloudwatchlogs.PutRetentionPolicyInput) *string { return in.LogGroupName }),
 	"DeleteRetentionPolicy": onGroup(op(write, deleteRetention), func(in *cloudwatchlogs.DeleteRetentionPolicyInput) *string { return in.LogGroupName }),
+	"AssociateKmsKey":       onGroup(op(write, associateLogKey), func(in *cloudwatchlogs.AssociateKmsKeyInput) *string { return in.LogGroupName }),
+	"DisassociateKmsKey":    onGroup(op(write, disassociateLogKey), func(in *cloudwatchlogs.DisassociateKmsKeyInput) *string { return in.LogGroupName }),
 	"PutMetricFilter":       onGroup(op(write, putMetricFilter), func(in *cloudwatchlogs.PutMetricFilterInput) *string { return in.LogGroupName }),
 	"DeleteMetricFilter":    onGroup(op(write, deleteMetricFilter), func(in *cloudwatchlogs.DeleteMetricFilterInput) *string { return in.LogGroupName }),
 	"DescribeMetricFilters": onGroup(op(read, describeMetricFilters), func(in *cloudwatchlogs.DescribeMetricFiltersInput) *string { return in.LogGroupName }),
@@ -113,6 +115,9 @@ func createLogGroup(c *call, in *cloudwatchlogs.CreateLogGroupInput) (*cloudwatc
 		return nil, logsInvalid("1 validation error detected: Value at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+")
 	case c.w.logGroup(c.caller.Account, c.region, name) != nil:
 		return nil, &types.ResourceAlreadyExistsException{Message: aws.String("The specified log group already exists")}
+	}
+	if err := c.logKey(name, aws.ToString(in.KmsKeyId)); err != nil {
+		return nil, err
 	}
 	s := &c.here().Logs
 	if s.Groups == nil {
@@ -185,6 +190,43 @@ func putRetention(c *call, in *cloudwatchlogs.PutRetentionPolicyInput) (*cloudwa
 	}
 	g.Retention = days
 	return &cloudwatchlogs.PutRetentionPolicyOutput{}, nil
+}
+
+// logKey refuses a key that CloudWatch Logs may not use for the log group, or that it
+// does not know by what it is called: it takes ARNs of keys and no aliases.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+func (c *call) logKey(group, arn string) error {
+	if arn == "" {
+		return nil
+	}
+	service, ctx := "logs."+c.region+"."+c.w.urlSuffix(), map[string][]string{"kms:EncryptionContext:aws:logs:arn": {c.arn("logs", "log-group:"+group)}}
+	if !strings.Contains(arn, ":key/") || !c.w.keyAdmits(arn, servicePrincipal(service, c.caller.Account), ctx) {
+		return logsInvalid("The specified KMS key does not exist or is not allowed to be used with Arn '" + c.arn("logs", "log-group:"+group) + "'")
+	}
+	return nil
+}
+
+// associateLogKey gives a log group a key, by which what comes in is encrypted.
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
+func associateLogKey(c *call, in *cloudwatchlogs.AssociateKmsKeyInput) (*cloudwatchlogs.AssociateKmsKeyOutput, error) {
+	g, err := c.group(in.LogGroupName)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.logKey(g.Name, aws.ToString(in.KmsKeyId)); err != nil {
+		return nil, err
+	}
+	g.Key = aws.ToString(in.KmsKeyId)
+	return &cloudwatchlogs.AssociateKmsKeyOutput{}, nil
+}
+
+func disassociateLogKey(c *call, in *cloudwatchlogs.DisassociateKmsKeyInput) (*cloudwatchlogs.DisassociateKmsKeyOutput, error) {
+	g, err := c.group(in.LogGroupName)
+	if err != nil {
+		return nil, err
+	}
+	g.Key = ""
+	return &cloudwatchlogs.DisassociateKmsKeyOutput{}, nil
 }
 
 func deleteRetention(c *call, in *cloudwatchlogs.DeleteRetentionPolicyInput) (*cloudwatchlogs.DeleteRetentionPolicyOutput, error) {
