@@ -188,10 +188,12 @@ func (b *Baseline) findAggregator(ctx context.Context, pool *access.Pool) (*swee
 		region = b.Config.Audit.Aggregator.Region
 	}
 	var problems []error
+	blind := false
 	for _, id := range accounts {
 		at := b.site(pool, id, region)
 		found, err := at.aggregators(ctx)
 		if err != nil {
+			blind = true
 			problems = append(problems, fmt.Errorf("list the aggregators of account %s in %s: %w", id, region, err))
 			continue
 		}
@@ -213,10 +215,45 @@ func (b *Baseline) findAggregator(ctx context.Context, pool *access.Pool) (*swee
 		}
 		problems = append(problems, fmt.Errorf("account %s has %s in %s", id, what, region))
 	}
+	none := errors.Join(problems...)
+	if !blind {
+		none = &noAggregator{none}
+	}
 	return nil, &orgs.Hinted{
-		Err:  errors.Join(problems...),
+		Err:  none,
 		Next: "name the aggregator in the configuration (audit.aggregator: {account, region, name}), or ask every account: --direct",
 	}
+}
+
+// noAggregator says that there is none, and that everybody who may have one was asked.
+type noAggregator struct{ error }
+
+// Sweeping is whether an audit of everything would ask an aggregator.
+type Sweeping struct {
+	// Cells are the accounts × Regions of the baseline; from From on an audit asks an
+	// aggregator by itself.
+	Cells, From int
+	Aggregator  string // where it is; "" when there is none
+	Err         error  // why nobody could look
+}
+
+// Sweeping looks for the aggregator that an audit would ask.
+func (b *Baseline) Sweeping(ctx context.Context, pool *access.Pool) Sweeping {
+	out := Sweeping{Cells: b.sizeOfRegion() * len(b.candidates()), From: sweepFrom}
+	s, err := b.findAggregator(ctx, pool)
+	var none *noAggregator
+	switch {
+	case err == nil:
+		out.Aggregator = s.where()
+	case !errors.As(err, &none):
+		out.Err = err
+	}
+	return out
+}
+
+// where says which aggregator it is.
+func (s *sweep) where() string {
+	return fmt.Sprintf("aggregator %s of account %s in %s", s.name, s.account, s.region)
 }
 
 // aggregators lists the aggregators of an account × Region, those of all Regions
@@ -366,7 +403,7 @@ func (s *sweep) note() string {
 	if s == nil {
 		return ""
 	}
-	text := fmt.Sprintf("aggregator %s of account %s in %s has %s as configured", s.name, s.account, s.region, s.counted(trusted))
+	text := s.where() + " has " + s.counted(trusted) + " as configured"
 	var asked []verdict
 	var why []string
 	for _, r := range doubts {

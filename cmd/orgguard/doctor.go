@@ -58,6 +58,7 @@ func newDoctorCommand(s streams) *cli.Command {
 					for _, d := range s.base.Decisions(ctx, s.pool, s.workers()) {
 						in.Services = append(in.Services, doctor.Service(d))
 					}
+					in.Sweep = doctor.Sweep(s.base.Sweeping(ctx, s.pool))
 					checks = doctor.Diagnose(s.survey(ctx, o.command), in)
 					job, sender := s.jobChecks(ctx)
 					checks = slices.Concat(checks, job, s.noticeChecks(ctx, sender))

@@ -178,8 +178,8 @@ var grants = map[string]grant{
 		member: readBaseline,
 	},
 	"doctor": {
-		caller: join(readOrganization, readSurvey, readAccount, []string{"iam:GetRole", "iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, readHistory, lookNotices, readSecrets),
-		member: join(readAccount, []string{"iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, lookNotices),
+		caller: join(readOrganization, readSurvey, readAccount, []string{"config:DescribeConfigurationAggregators", "iam:GetRole", "iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, readHistory, lookNotices, readSecrets),
+		member: join(readAccount, []string{"config:DescribeConfigurationAggregators", "iam:SimulatePrincipalPolicy"}, readStacks, lookJobState, lookNotices),
 	},
 	"audit --stackset-drift": {
 		baseline: true,

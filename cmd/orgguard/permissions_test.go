@@ -337,6 +337,7 @@ func TestTheDoctorNeedsExactlyTheRightsItPrints(t *testing.T) {
 	for _, d := range s.base.Decisions(t.Context(), s.pool, 4) {
 		in.Services = append(in.Services, doctor.Service(d))
 	}
+	in.Sweep = doctor.Sweep(s.base.Sweeping(t.Context(), s.pool))
 	checks := doctor.Diagnose(s.survey(t.Context(), "doctor"), in)
 	job, sender := s.jobChecks(t.Context())
 	if sender != "100000000001" {

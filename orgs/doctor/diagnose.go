@@ -54,6 +54,7 @@ func Diagnose(s *survey.Survey, in Intent) []Check {
 	d.regions()
 	d.recorders()
 	d.stackSets()
+	d.aggregator()
 	d.services()
 	d.schedule()
 	d.journal()
@@ -455,6 +456,26 @@ func (d *diagnosis) services() {
 	}
 	if len(d.in.Services) == 0 {
 		d.add("services", OK, "nobody else decides about the services that are on")
+	}
+}
+
+// aggregator says whether audits have an aggregator to ask, where they would.
+func (d *diagnosis) aggregator() {
+	s := d.in.Sweep
+	large := s.Cells >= s.From
+	switch {
+	case s.Aggregator != "" && large:
+		d.add("aggregator", OK, "audits of these %d accounts × Regions ask %s, and the accounts where it is not sure", s.Cells, s.Aggregator)
+	case s.Aggregator != "":
+		d.add("aggregator", OK, "%s is there; audits of these %d accounts × Regions ask it with --sweep, and by themselves from %d on", s.Aggregator, s.Cells, s.From)
+	case s.Err != nil && large:
+		d.blind("aggregator", s.Err)
+	case !large:
+		d.add("aggregator", OK, "audits of these %d accounts × Regions ask the accounts, which is soon done", s.Cells)
+	default:
+		c := d.add("aggregator", Warning, "no aggregator of the organization is in account %s or in the management account in %s: audits ask each of %d accounts × Regions about everything", d.in.Security, d.in.Home, s.Cells)
+		c.Fix = "aws configservice put-configuration-aggregator, with an organization aggregation source of all Regions, in account " + string(d.in.Security) + "; or name the one there is in audit.aggregator"
+		c.Source = "https://docs.aws.amazon.com/config/latest/developerguide/aggregate-data.html"
 	}
 }
 

@@ -46,6 +46,7 @@ func healthy() (*survey.Survey, Intent) {
 	return s, Intent{
 		Home: "us-east-1", Regions: []string{"us-east-1"}, Role: "Access", Existing: "adopt", Policy: Policy{"guard", 3000, []orgs.NodeID{"r-1"}},
 		PerNode: Quota{3, "page", "2026-05-15"}, Size: Quota{10240, "page", "2026-05-15"}, StackSets: []StackSet{{"set", 10}}, Command: "rollout", Schedule: "engine lambda",
+		Sweep:    Sweep{Cells: 10, From: 10_000},
 		Commands: []Command{{"audit", []string{"a:Read"}, []string{"m:Read"}}, {"rollout", []string{"a:Write"}, []string{"m:Write"}}},
 	}
 }
@@ -132,6 +133,11 @@ func TestEachTroubleIsNamedWithItsFix(t *testing.T) {
 		{"a stack set that is too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 170_000}} }, "stackset-size", Info, "170000 of 100000 instances: a rollout shares them out among at least 2 stack sets, set-2", ""},
 		{"a schedule that one function keeps", func(_ *survey.Survey, in *Intent) { in.Schedule = "engine lambda: 26" }, "schedule", OK, "engine lambda: 26", ""},
 		{"a schedule that is too much for it", func(_ *survey.Survey, in *Intent) { in.Schedule, in.Overdone = "engine lambda, but", true }, "schedule", Warning, "but", "stepfunctions"},
+		{"an aggregator that is not needed yet", func(_ *survey.Survey, in *Intent) { in.Sweep.Aggregator = "aggregator x" }, "aggregator", OK, "with --sweep", ""},
+		{"an aggregator of a large organization", func(_ *survey.Survey, in *Intent) { in.Sweep = Sweep{20_000, 10_000, "aggregator x", nil} }, "aggregator", OK, "these 20000 accounts × Regions ask aggregator x", ""},
+		{"a large organization without one", func(_ *survey.Survey, in *Intent) { in.Sweep.Cells = 20_000 }, "aggregator", Warning, "ask each of 20000", "put-configuration-aggregator"},
+		{"a large organization that does not say", func(_ *survey.Survey, in *Intent) { in.Sweep = Sweep{20_000, 10_000, "", refused} }, "aggregator", Unknown, "AccessDenied", "--command doctor"},
+		{"a small one that does not say", func(_ *survey.Survey, in *Intent) { in.Sweep.Err = refused }, "aggregator", OK, "ask the accounts", ""},
 		{"a stack set that is nearly too large", func(_ *survey.Survey, in *Intent) { in.StackSets = []StackSet{{"set", 95_000}} }, "stackset-size", Warning, "95000", "Support"},
 		{"a service that others decide about", func(_ *survey.Survey, in *Intent) {
 			in.Services = []Service{{Control: "securityhub", Account: "200000000000", Regions: []string{"us-east-1"}, What: "Security Hub is configured centrally", Next: "change the policies"}}

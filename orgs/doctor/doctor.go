@@ -138,6 +138,7 @@ var questions = []Question{
 	{"regions", "Regions", "where a Region is off nothing can be deployed, and nothing runs either"},
 	{"recorders", "recorders and channels", "AWS Config takes one recorder and one channel in an account and Region: a second one makes a stack fail"},
 	{"stackset-size", "size of the stack sets", "CloudFormation refuses more stack instances in one stack set"},
+	{"aggregator", "aggregator of AWS Config", "a large organization is audited sooner by what it has than by asking everybody"},
 	{"services", "services of the organization", "what others decide about them a rollout leaves as it is"},
 	{"journal", "bucket of the journal", "nothing is changed while the journal cannot be written"},
 	{"schedule", "engine of the scheduled audit", "what its function does not get to in its quarter of an hour is not assessed"},
@@ -206,6 +207,8 @@ type Intent struct {
 	// says that it is too much for it.
 	Schedule string
 	Overdone bool
+	// Sweep is whether audits have an aggregator to ask.
+	Sweep Sweep
 	// Services are what others decide about the services that are on.
 	Services []Service
 	Journal  Journal
@@ -213,6 +216,13 @@ type Intent struct {
 	// rights of each, in the order in which they are told.
 	Command  string
 	Commands []Command
+}
+
+// Sweep is whether audits can ask an aggregator of AWS Config.
+type Sweep struct {
+	Cells, From int    // accounts × Regions, and from how many on an audit asks it
+	Aggregator  string // "" when there is none
+	Err         error  // why nobody could look
 }
 
 // Service is something about a service that others decide.
