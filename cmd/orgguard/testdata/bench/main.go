@@ -76,6 +76,7 @@ var parts = []part{
 	{Name: "throttled", What: "audit, main job, 20% throttled", Accounts: 100, Regions: 4, Concurrency: 64, Throttle: 0.2, Args: mainJob, Loop: allReads},
 	{Name: "refused", What: "audit, 10 accounts denied, 10 suspended", Accounts: 100, Regions: 4, Denied: 10, Suspended: 10, Args: mainJob, exit: 3},
 	{Name: "sweep", What: "audit --sweep, main job", Accounts: 100, Regions: 4, Args: append([]string{"--sweep"}, mainJob...)},
+	{Name: "sweep64", What: "audit --sweep, main job, 64 in flight", Accounts: 100, Regions: 4, Concurrency: 64, Args: append([]string{"--sweep"}, mainJob...)},
 	{Name: "large", What: "audit --direct, main job", Accounts: 1000, Regions: 17, Args: append([]string{"--direct"}, mainJob...)},
 	{Name: "largesweep", What: "audit --sweep, main job", Accounts: 1000, Regions: 17, Args: append([]string{"--sweep"}, mainJob...)},
 	{Name: "recorders", What: "audit --sweep, recorders and the SCP", Accounts: 10_000, Regions: 34, Args: []string{"--sweep", "--control", "config-recorder", "--control", "scp-protect-config"}},
@@ -87,8 +88,9 @@ type result struct {
 	part
 	Seconds   float64    `json:"seconds"`
 	CPU       float64    `json:"cpu_seconds"`
-	PeakMB    float64    `json:"peak_mb"`
-	ProgramMB float64    `json:"program_mb"` // of the peak: pages of the program's own file
+	OwnMB     float64    `json:"own_mb"`     // most memory that it had of its own: heap and stacks
+	ProgramMB float64    `json:"program_mb"` // most pages of the program's file, which the kernel shares and can drop
+	PeakMB    float64    `json:"peak_mb"`    // most of both
 	LoopTime  float64    `json:"loop_seconds,omitempty"`
 	LoopCalls int64      `json:"loop_calls,omitempty"`
 	Ratio     float64    `json:"ratio_to_loop,omitempty"`
@@ -132,7 +134,7 @@ func measure() error {
 	defer os.RemoveAll(b.dir) //nolint:errcheck // a folder in /tmp
 	var results []result
 	fmt.Printf("%d processors, latency %s, %s; both processes on one machine\n", runtime.NumCPU(), latency, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
-	fmt.Printf("%-11s %-44s %11s %9s %8s %6s %7s %7s %7s %7s %7s %6s\n", "part", "what", "acct×Region", "calls", "MB", "dials", "seconds", "CPU s", "peak MB", "bound", "loop", "ratio")
+	fmt.Printf("%-11s %-44s %11s %9s %8s %6s %7s %7s %7s %7s %7s %7s %6s\n", "part", "what", "acct×Region", "calls", "MB", "dials", "seconds", "CPU s", "own MB", "peak MB", "bound", "loop", "ratio")
 	known := 0
 	for _, p := range parts {
 		if *names != "all" && (*names != "default" || p.huge) && !slices.Contains(strings.Split(*names, ","), p.Name) {
@@ -177,9 +179,9 @@ func (r result) print() {
 	if r.LoopTime > 0 {
 		loop, ratio = fmt.Sprintf("%.2f", r.LoopTime), fmt.Sprintf("%.2f", r.Ratio)
 	}
-	fmt.Printf("%-11s %-44s %6d × %2d %9d %8.1f %6d %7.2f %7.2f %7.0f %7.2f %7s %6s\n", r.Name, r.What, r.Accounts, r.Regions, r.Stats.Total,
-		float64(r.Stats.Received+r.Stats.Sent)/1e6, r.Stats.Dials, r.Seconds, r.CPU, r.PeakMB, max(r.Bound, r.Published), loop, ratio)
-	fmt.Printf("            throttled %d, other errors %d; published rates %.1f s; %.0f calls a second; %.0f of the peak MB are the program itself; %s\n",
+	fmt.Printf("%-11s %-44s %6d × %2d %9d %8.1f %6d %7.2f %7.2f %7.0f %7.0f %7.2f %7s %6s\n", r.Name, r.What, r.Accounts, r.Regions, r.Stats.Total,
+		float64(r.Stats.Received+r.Stats.Sent)/1e6, r.Stats.Dials, r.Seconds, r.CPU, r.OwnMB, r.PeakMB, max(r.Bound, r.Published), loop, ratio)
+	fmt.Printf("            throttled %d, other errors %d; published rates %.1f s; %.0f calls a second; %.0f MB of the program's file; %s\n",
 		r.Stats.Throttled, r.Stats.Failed, r.Published, float64(r.Stats.Total)/r.Seconds, r.ProgramMB, r.Summary)
 	var calls []string
 	for _, k := range slices.SortedFunc(keys(r.Stats.Calls), func(a, b string) int {
@@ -356,7 +358,7 @@ func (b *bench) run(p part) (result, error) {
 	if r.Stats, err = stats(url); err != nil {
 		return r, err
 	}
-	r.Seconds, r.CPU, r.PeakMB, r.ProgramMB = m.seconds, m.cpu, m.peakMB, m.programMB
+	r.Seconds, r.CPU, r.PeakMB, r.OwnMB, r.ProgramMB = m.seconds, m.cpu, m.peakMB, m.ownMB, m.programMB
 	if concurrency == 0 {
 		concurrency = access.DefaultInFlight
 	}
@@ -422,8 +424,8 @@ func environment(url string) []string {
 }
 
 type measured struct {
-	seconds, cpu, peakMB, programMB float64
-	out                             []byte
+	seconds, cpu, peakMB, ownMB, programMB float64
+	out                                    []byte
 }
 
 // timed runs a program and measures it alone.
@@ -447,7 +449,8 @@ func timed(env []string, dir string, exit int, program string, args ...string) (
 		case err = <-ended:
 			running = false
 		case <-tick.C:
-			m.peakMB, m.programMB = max(m.peakMB, held(cmd.Process.Pid, "VmHWM:")), max(m.programMB, held(cmd.Process.Pid, "RssFile:"))
+			m.peakMB = max(m.peakMB, held(cmd.Process.Pid, "VmHWM:"))
+			m.ownMB, m.programMB = max(m.ownMB, held(cmd.Process.Pid, "RssAnon:")), max(m.programMB, held(cmd.Process.Pid, "RssFile:"))
 		}
 	}
 	m.seconds = time.Since(begin).Seconds()
