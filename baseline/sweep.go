@@ -131,10 +131,6 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 	if f.From == FromAccounts || !slices.Contains(b.Controls(), configRecorder.ID) {
 		return nil, "", nil
 	}
-	items, err := b.subjects(r)
-	if err != nil || len(items) == 0 && len(r.controls) > 0 && !slices.Contains(r.controls, configRecorder.ID) {
-		return nil, "", err
-	}
 	var regions []string
 	cells := 0
 	for _, region := range b.candidates() {
@@ -149,6 +145,10 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 	}
 	if f.From == FromEither && cells < sweepFrom {
 		return nil, "", nil
+	}
+	items, err := b.subjects(r)
+	if err != nil || len(items) == 0 && len(r.controls) > 0 && !slices.Contains(r.controls, configRecorder.ID) {
+		return nil, "", err
 	}
 	s, err = b.findAggregator(ctx, pool)
 	if err == nil {
