@@ -309,14 +309,9 @@ func (b *Baseline) disagreements(inspected []Inspection, sets StackSets) []findi
 // leaves the drift as it is and says so; of several, the one that ended last. It
 // returns the exemptions that have ended and cover no drift, which may go.
 func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Finding, now time.Time) (spent []spec.Exemption) {
-	ous := make([]orgs.NodeID, len(exemptions)) // "" for those that name accounts
+	aims := make([]aim, len(exemptions))
 	for i, e := range exemptions {
-		if e.OU == "" {
-			continue
-		}
-		if ou, err := org.FindOU(e.OU); err == nil {
-			ous[i] = ou.ID
-		}
+		aims[i], _ = aimOf(e, org)
 	}
 	used := make([]bool, len(exemptions))
 	for i := range fs {
@@ -325,7 +320,7 @@ func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Fi
 			continue
 		}
 		for j, e := range exemptions {
-			if !covers(e, ous[j], org, *f) {
+			if !covers(e, aims[j], org, *f) {
 				continue
 			}
 			used[j] = true
@@ -347,16 +342,48 @@ func Exempt(exemptions []spec.Exemption, org *orgs.Organization, fs []finding.Fi
 	return spent
 }
 
-// covers says whether an exemption is about the finding; ou is the OU that it
-// names, if there is such an OU.
-func covers(e spec.Exemption, ou orgs.NodeID, org *orgs.Organization, f finding.Finding) bool {
+// aim is what an exemption names: an OU, an account, or all accounts; nothing where
+// there is no such thing.
+type aim struct {
+	ou      orgs.NodeID
+	account orgs.AccountID
+	all     bool
+}
+
+// aimOf looks up what an exemption names. A number is an account's own, whatever others
+// are called: the administrator of an account may name it as another one.
+func aimOf(e spec.Exemption, org *orgs.Organization) (aim, error) {
+	switch {
+	case e.OU != "":
+		ou, err := org.FindOU(e.OU)
+		return aim{ou: ou.ID}, err
+	case e.Account == "*":
+		return aim{all: true}, nil
+	}
+	a, err := org.FindAccount(e.Account)
+	return aim{account: a.ID}, err
+}
+
+// Aimless says of which exemptions nobody can tell whom they mean, and why: they accept
+// nothing.
+func Aimless(exemptions []spec.Exemption, org *orgs.Organization) (problems []error) {
+	for _, e := range exemptions {
+		if _, err := aimOf(e, org); err != nil {
+			problems = append(problems, fmt.Errorf("the exemption from %s (%s) accepts nothing: %w", e.Control, e.Reason, err))
+		}
+	}
+	return problems
+}
+
+// covers says whether an exemption, which names to, is about the finding.
+func covers(e spec.Exemption, to aim, org *orgs.Organization, f finding.Finding) bool {
 	any := func(want, have string) bool { return want == "*" || want == have }
 	if !any(e.Control, f.Control) || !any(e.Region, f.Region) {
 		return false
 	}
-	if e.OU != "" {
+	if to.ou != "" {
 		a, ok := org.Account(orgs.AccountID(f.Account))
-		return ou != "" && ok && org.Under(a.Parent, ou)
+		return ok && org.Under(a.Parent, to.ou)
 	}
-	return slices.Contains([]string{"*", f.Account, f.AccountName}, e.Account)
+	return to.all || to.account != "" && f.Account == string(to.account)
 }

@@ -292,6 +292,38 @@ func TestExempt(t *testing.T) {
 	}
 }
 
+// Whoever administers an account may name it as they like.
+func TestNoAccountNamesItselfIntoAnExemption(t *testing.T) {
+	until := spec.Date{Time: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}
+	for _, c := range []struct{ name, called, exempt, problem string }{
+		{"as another account's number", "200000000000", "200000000000", ""},
+		{"as the number of an account that is gone", "400000000000", "400000000000", `the exemption from config-recorder (lab) accepts nothing: no account "400000000000" in the organization`},
+		{"as another account is called", "security", "security", `the exemption from config-recorder (lab) accepts nothing: 2 accounts are called "security": give the account number`},
+		{"as a typo, which means nobody", "shop", "shpo", `the exemption from config-recorder (lab) accepts nothing: no account "shpo" in the organization; nearest: shop`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			org := proposeOrg()
+			for i := range org.Accounts {
+				if org.Accounts[i].ID == "300000000000" {
+					org.Accounts[i].Name = c.called
+				}
+			}
+			fs := []finding.Finding{{Account: "300000000000", AccountName: c.called, Region: "eu-west-1", Control: "config-recorder", Status: finding.Drift}}
+			exemptions := []spec.Exemption{{Account: c.exempt, Region: "*", Control: "config-recorder", Reason: "lab", Until: until}}
+			if Exempt(exemptions, org, fs, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)); fs[0].Status != finding.Drift {
+				t.Errorf("an account called %q is %s", c.called, fs[0].Status)
+			}
+			var problems []string
+			for _, err := range Aimless(exemptions, org) {
+				problems = append(problems, err.Error())
+			}
+			if got := strings.Join(problems, "\n"); got != c.problem {
+				t.Errorf("said %q, want %q", got, c.problem)
+			}
+		})
+	}
+}
+
 func TestExemptNamesThoseThatHaveEndedAndCoverNothing(t *testing.T) {
 	day := func(d int) spec.Date { return spec.Date{Time: time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC)} }
 	fs := []finding.Finding{

@@ -29,6 +29,7 @@ func twins() *orgs.Organization {
 		{ID: "300000000002", Name: "twin", Parent: "ou-1-prod", State: orgs.StateActive},
 		{ID: "300000000001", Name: "twin", Parent: "ou-1-prod2", State: orgs.StateActive},
 		{ID: "300000000003", Name: "300000000001", Parent: "ou-1-sandbox", State: orgs.StateActive},
+		{ID: "300000000005", Name: "999999999999", Parent: "ou-1-workloads", State: orgs.StateActive},
 		{ID: "300000000004", Name: "shop-prod", Parent: "ou-1-workloads", State: orgs.StateActive},
 		{ID: "100000000001", Name: "management", Parent: "r-1", State: orgs.StateActive},
 	})
@@ -96,6 +97,7 @@ func TestFindAccount(t *testing.T) {
 		{name: "by a name that is there once", ref: "shop-prod", want: "300000000004"},
 		{name: "a number wins over a name that looks like it", ref: "300000000001", want: "300000000001"},
 		{name: "by a name that is there twice", ref: "twin", err: `2 accounts are called "twin": give the account number`},
+		{name: "a number that no account has is nobody's name", ref: "999999999999", err: `no account "999999999999" in the organization`},
 		{name: "a typo", ref: "shopprod", err: `no account "shopprod" in the organization; nearest: shop-prod`},
 		{name: "a name", ref: "zzzzzzzzzzzz", err: `no account "zzzzzzzzzzzz" in the organization`},
 	} {

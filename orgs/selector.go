@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Exclusion leaves an account or an OU out, always with a reason.
@@ -102,10 +103,20 @@ func (o *Organization) exclude(e Exclusion, reason map[AccountID]string) error {
 	return nil
 }
 
-// FindAccount resolves an account given as its number or its unique name.
+// isNumber says whether a text can be an account's number.
+func isNumber(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+// FindAccount resolves an account given as its number or its unique name. Twelve digits
+// are a number: whoever administers an account may give it the number of one that is gone
+// as a name.
 func (o *Organization) FindAccount(ref string) (Account, error) {
 	if a, ok := o.Account(AccountID(ref)); ok {
 		return a, nil
+	}
+	if isNumber(ref) {
+		return Account{}, &UnknownError{Kind: "account", Name: ref}
 	}
 	var found []Account
 	names := make([]string, 0, len(o.Accounts))

@@ -240,7 +240,7 @@ func TestCover(t *testing.T) {
 		{
 			"around a barred OU",
 			all, func(n orgs.NodeID) bool { return n == "ou-1-prod" },
-			[]orgs.Target{{Node: "ou-1-sandbox"}, {Node: "ou-1-workloads", Only: []orgs.AccountID{"300000000004"}}, {Node: "r-1", Only: []orgs.AccountID{"100000000001"}}},
+			[]orgs.Target{{Node: "ou-1-sandbox"}, {Node: "ou-1-workloads", Only: []orgs.AccountID{"300000000004", "300000000005"}}, {Node: "r-1", Only: []orgs.AccountID{"100000000001"}}},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

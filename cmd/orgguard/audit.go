@@ -204,6 +204,9 @@ func runAudit(ctx context.Context, s *session, o auditOptions) (reports.Audit, e
 	if err != nil {
 		return reports.Audit{}, badInput(err)
 	}
+	for _, err := range baseline.Aimless(s.cfg.Audit.Exemptions, s.org) {
+		s.note("%s", err)
+	}
 	spent := baseline.Exempt(s.cfg.Audit.Exemptions, s.org, looked.Findings, s.now())
 	if !o.filter.IsZero() || o.shard.of > 0 {
 		spent = nil // they may cover drift elsewhere
