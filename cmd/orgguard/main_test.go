@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +29,25 @@ func TestTheEchoOfASignalIsNoSecondOne(t *testing.T) {
 			t.Error("a second Ctrl-C does not end the process")
 		}
 	})
+}
+
+func TestAQuestionCanBeAnsweredWithAnInterrupt(t *testing.T) {
+	keyboard, typed := io.Pipe()
+	defer typed.Close() //nolint:errcheck // ends what still reads
+	ctx, interrupt := context.WithCancel(t.Context())
+	var talk strings.Builder
+	s := &session{streams: streams{in: until(ctx, keyboard), err: &talk}}
+	go io.WriteString(typed, "yes\n") //nolint:errcheck // a pipe that is read
+	if err := s.agree("Go?"); err != nil {
+		t.Errorf("yes is %v", err)
+	}
+	time.AfterFunc(10*time.Millisecond, interrupt)
+	if err := s.agree("Go on?"); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupt is %v", err)
+	}
+	if !strings.HasSuffix(talk.String(), "nothing was changed\n") {
+		t.Errorf("said %q", &talk)
+	}
 }
 
 func TestFilesAreReplacedWhereTheyAre(t *testing.T) {

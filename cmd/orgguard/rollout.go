@@ -293,6 +293,7 @@ func (s *session) ask(question string) (bool, error) {
 	fmt.Fprintf(s.err, "%s [y/N] ", question)
 	line, err := bufio.NewReader(s.in).ReadString('\n')
 	if err != nil && line == "" {
+		fmt.Fprintln(s.err) // nobody ended the line
 		return false, err
 	}
 	answer := strings.ToLower(strings.TrimSpace(line))

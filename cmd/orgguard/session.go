@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -259,6 +260,33 @@ func stopped(ctx context.Context, g globals, err error) error {
 	return &orgs.Hinted{Err: fmt.Errorf("interrupted: %w", err), Next: "run it again"}
 }
 
+// readFunc is a reader.
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// until reads until ctx is done: whoever is asked at a terminal may answer with Ctrl-C.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	type read struct {
+		data []byte
+		err  error
+	}
+	return readFunc(func(p []byte) (int, error) {
+		done := make(chan read, 1)
+		go func() {
+			data := make([]byte, len(p)) // p is the caller's again when ctx is done
+			n, err := r.Read(data)
+			done <- read{data[:n], err}
+		}()
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case got := <-done:
+			return copy(p, got.data), got.err
+		}
+	})
+}
+
 // withSession opens a session, runs fn and closes the session.
 func withSession(ctx context.Context, g globals, st streams, m mode, fn func(context.Context, *session) error) error {
 	return withOpened(ctx, g, func(ctx context.Context) (*session, error) { return open(ctx, g, st, m) }, fn)
@@ -270,6 +298,9 @@ func withOpened(ctx context.Context, g globals, open func(context.Context) (*ses
 	defer cancel()
 	s, err := open(ctx)
 	if err == nil {
+		if s.in != nil {
+			s.in = until(ctx, s.in)
+		}
 		err = fn(ctx, s)
 	}
 	if err != nil && ctx.Err() != nil {

@@ -47,6 +47,9 @@ func (s *session) confirm(yes bool, n int) error {
 func (s *session) agree(question string) error {
 	if ok, err := s.ask(question); err != nil || !ok {
 		s.note("nothing was changed")
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
 		return status(exitDrift)
 	}
 	return nil
