@@ -88,7 +88,7 @@ func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
 		newInitCommand(s), newDoctorCommand(s), newBootstrapCommand(s), newAuditCommand(s), newReportCommand(s), newPlanCommand(s), newRolloutCommand(s),
 		newUndoCommand(s), newTeardownCommand(s), newControlsCommand(s), newAlertsCommand(s), newRenderCommand(s),
-		newSCPCommand(s), newScheduleCommand(s), newNoticesCommand(s), newPermissionsCommand(s), newSandboxCommand(s),
+		newSCPCommand(s), newScheduleCommand(s), newNoticesCommand(s), newPermissionsCommand(s), newSandboxCommand(s), newCompletionCommand(s),
 	}
 	for _, c := range commands {
 		finish("orgguard", c)
@@ -100,6 +100,8 @@ func newApp(s streams) *cli.App {
 		Flags:           globalFlags(),
 		Commands:        commands,
 		HideHelpCommand: true,
+		// Shells ask how a word goes on; see completion.go.
+		EnableBashCompletion: true,
 		// Names of accounts and OUs may have commas; the flags are repeatable.
 		DisableSliceFlagSeparator: true,
 		Writer:                    s.out,

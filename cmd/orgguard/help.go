@@ -50,6 +50,7 @@ var examples = map[string][]string{
 	"orgguard sandbox create":   {"orgguard sandbox create", "orgguard sandbox create --accounts 1000 --force"},
 	"orgguard sandbox tamper":   {"orgguard sandbox tamper --what recorder-stopped --account shop-prod --region us-east-1", "orgguard sandbox tamper --what scp-detached --ou Sandbox"},
 	"orgguard sandbox try":      {"orgguard sandbox try --account shop-prod --region us-east-1"},
+	"orgguard completion":       {"orgguard completion --shell zsh"},
 	"orgguard sandbox signin":   {"orgguard sandbox signin --account shop-prod --mfa"},
 }
 
