@@ -3,8 +3,11 @@ package baseline
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/orgguard/orgguard/orgs"
 )
 
 // wantedRule is a rule as a template has it, and what AWS Config has of it.
@@ -144,4 +147,23 @@ func FuzzReadItem(f *testing.F) {
 			k.compare(r, state(r))
 		}
 	})
+}
+
+func TestIdentifiers(t *testing.T) {
+	known := map[string]orgs.AccountID{"300000000001": "300000000001"}
+	row := func(account, region, id string) string {
+		return compact(map[string]string{"accountId": account, "awsRegion": region, "resourceId": id})
+	}
+	rows := []string{
+		row("300000000001", "global", "AROA1"), row("300000000001", "global", "AROA1"), row("300000000001", "global", "AROA2"),
+		row("999999999999", "global", "AROA1"), row("300000000001", "", "AROA1"), row("300000000001", "global", ""), "{", "",
+	}
+	var got []string
+	for _, id := range identifiers("AWS::IAM::Role", rows, known) {
+		got = append(got, *id.SourceAccountId+" "+*id.SourceRegion+" "+*id.ResourceId+" "+string(id.ResourceType))
+	}
+	want := []string{"300000000001 global AROA1 AWS::IAM::Role", "300000000001 global AROA2 AWS::IAM::Role"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

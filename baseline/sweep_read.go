@@ -335,14 +335,18 @@ func (b *Baseline) readItems(ctx context.Context, at site, s *sweep, kind, regio
 	return g.Wait()
 }
 
-// identifiers are the resources in the rows of a query, of accounts that are known.
+// identifiers are the resources in the rows of a query, of accounts that are known,
+// each once: what has no Region may be recorded in several.
 func identifiers(kind string, rows []string, known map[string]orgs.AccountID) []types.AggregateResourceIdentifier {
+	type resource struct{ AccountID, AwsRegion, ResourceID string }
 	var out []types.AggregateResourceIdentifier
+	seen := map[resource]bool{}
 	for _, text := range rows {
-		var row struct{ AccountID, AwsRegion, ResourceID string }
-		if err := json.Unmarshal([]byte(text), &row); err != nil || known[row.AccountID] == "" || row.AwsRegion == "" || row.ResourceID == "" {
+		var row resource
+		if err := json.Unmarshal([]byte(text), &row); err != nil || known[row.AccountID] == "" || row.AwsRegion == "" || row.ResourceID == "" || seen[row] {
 			continue
 		}
+		seen[row] = true
 		out = append(out, types.AggregateResourceIdentifier{
 			SourceAccountId: aws.String(row.AccountID), SourceRegion: aws.String(row.AwsRegion), ResourceType: types.ResourceType(kind), ResourceId: aws.String(row.ResourceID),
 		})
