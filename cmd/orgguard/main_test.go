@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,15 @@ import (
 func TestTheEchoOfASignalIsNoSecondOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, signal := context.WithCancel(t.Context())
-		stopped := false
-		endAtSecond(ctx, func() { stopped = true })
+		var stopped atomic.Bool
+		endAtSecond(ctx, func() { stopped.Store(true) })
 		signal()
 		time.Sleep(echo / 2)
-		if synctest.Wait(); stopped {
+		if synctest.Wait(); stopped.Load() {
 			t.Error("a signal that comes again at once ends the process, with its lock held")
 		}
 		time.Sleep(echo)
-		if synctest.Wait(); !stopped {
+		if synctest.Wait(); !stopped.Load() {
 			t.Error("a second Ctrl-C does not end the process")
 		}
 	})
