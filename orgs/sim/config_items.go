@@ -169,17 +169,17 @@ type lateItem struct {
 	arrives       time.Time
 }
 
-// changing remembers when a rule or a role was changed by a call that is about to be
-// made, and what it was where the change is slow to arrive. The function that it
-// returns is called when the call was made.
+// changing is called before a write to a resource, and what it returns after it: it
+// remembers when a rule or a role was changed, and what it was where that is slow to
+// arrive.
 func (w *World) changing(c *call, resource string) func() {
-	configuration, touch := w.recordable(resource)
-	if touch == nil {
-		return func() {}
-	}
-	was := configuration()
+	was, _ := w.recordable(resource)
 	return func() {
-		touch(c.now)
+		_, changed := w.recordable(resource)
+		if changed == nil {
+			return
+		}
+		*changed = c.now
 		if lag := w.faults.Aggregation.Lag; lag > 0 {
 			if w.late == nil {
 				w.late = map[string]lateItem{}
@@ -189,13 +189,15 @@ func (w *World) changing(c *call, resource string) func() {
 	}
 }
 
-// recordable finds the rule or role with an ARN: what an item has of it, nil when it
-// is not there, and how to say that it was changed. Other resources have neither.
-func (w *World) recordable(arn string) (configuration func() map[string]any, touch func(time.Time)) {
+// recordable finds the rule or role with an ARN: what an item has of it while changes
+// are slow to arrive, and when it was changed last. Both are nil of everything else,
+// and of what is not there.
+func (w *World) recordable(arn string) (configuration map[string]any, changed *time.Time) {
 	service, region, account, resource, ok := arnParts(arn)
 	if !ok || w.account(account) == nil {
 		return nil, nil
 	}
+	late := w.faults.Aggregation.Lag > 0
 	kind, path, _ := strings.Cut(resource, "/")
 	name := lastSegment(path)
 	switch {
@@ -204,33 +206,23 @@ func (w *World) recordable(arn string) (configuration func() map[string]any, tou
 		if b, _, ok := strings.Cut(path, "/"); ok {
 			bus = b
 		}
-		rule := func() *eventRule {
-			if b := w.bus(account, region, bus); b != nil {
-				return b.Rules[name]
-			}
-			return nil
+		b := w.bus(account, region, bus)
+		if b == nil || b.Rules[name] == nil {
+			return nil, nil
 		}
-		return func() map[string]any {
-				if r := rule(); r != nil && w.faults.Aggregation.Lag > 0 {
-					return ruleConfiguration(arn, bus, r)
-				}
-				return nil
-			}, func(now time.Time) {
-				if r := rule(); r != nil {
-					r.Changed = now
-				}
-			}
+		if late {
+			configuration = ruleConfiguration(arn, bus, b.Rules[name])
+		}
+		return configuration, &b.Rules[name].Changed
 	case service == "iam" && kind == "role":
-		return func() map[string]any {
-				if r := w.account(account).IAM.Roles[name]; r != nil && w.faults.Aggregation.Lag > 0 {
-					return roleConfiguration(arn, r)
-				}
-				return nil
-			}, func(now time.Time) {
-				if r := w.account(account).IAM.Roles[name]; r != nil {
-					r.Changed = now
-				}
-			}
+		r := w.account(account).IAM.Roles[name]
+		if r == nil {
+			return nil, nil
+		}
+		if late {
+			configuration = roleConfiguration(arn, r)
+		}
+		return configuration, &r.Changed
 	}
 	return nil, nil
 }
