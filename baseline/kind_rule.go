@@ -133,7 +133,7 @@ func observeRule(ctx context.Context, s site, r Resource) (any, error) {
 			break
 		}
 	}
-	slices.SortFunc(st.Targets, func(a, b ruleTarget) int { return strings.Compare(a.ID, b.ID) })
+	sortTargets(st.Targets)
 	return st, nil
 }
 
@@ -143,14 +143,7 @@ func observeRule(ctx context.Context, s site, r Resource) (any, error) {
 type ruleItem struct {
 	Name, EventBusName, State string
 	EventPattern              json.RawMessage
-	Targets                   []struct {
-		ID, ARN, RoleARN string
-		DeadLetterConfig *struct{ ARN string }
-		InputTransformer *struct {
-			InputPathsMap map[string]string
-			InputTemplate string
-		}
-	}
+	Targets                   []types.Target
 }
 
 func readRuleItem(configuration string) (string, func(Resource) any) {
@@ -164,17 +157,15 @@ func readRuleItem(configuration string) (string, func(Resource) any) {
 		st.Pattern = text
 	}
 	for _, t := range item.Targets {
-		out := ruleTarget{ID: t.ID, ARN: t.ARN, Role: t.RoleARN}
-		if t.DeadLetterConfig != nil {
-			out.DeadLetter = t.DeadLetterConfig.ARN
-		}
-		if t.InputTransformer != nil {
-			out.Paths, out.Template = t.InputTransformer.InputPathsMap, t.InputTransformer.InputTemplate
-		}
-		st.Targets = append(st.Targets, out)
+		st.Targets = append(st.Targets, targetOf(t))
 	}
-	slices.SortFunc(st.Targets, func(a, b ruleTarget) int { return strings.Compare(a.ID, b.ID) })
+	sortTargets(st.Targets)
 	return item.Name, func(Resource) any { return st }
+}
+
+// sortTargets puts targets in the order of their ids.
+func sortTargets(targets []ruleTarget) {
+	slices.SortFunc(targets, func(a, b ruleTarget) int { return strings.Compare(a.ID, b.ID) })
 }
 
 func targetOf(t types.Target) ruleTarget {
@@ -206,7 +197,7 @@ func (r Resource) wantTargets() []ruleTarget {
 		}
 		out = append(out, want)
 	}
-	slices.SortFunc(out, func(a, b ruleTarget) int { return strings.Compare(a.ID, b.ID) })
+	sortTargets(out)
 	return out
 }
 
