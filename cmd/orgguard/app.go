@@ -177,18 +177,29 @@ func finish(parent string, c *cli.Command) {
 // was typed before the command.
 func repeated(flags []cli.Flag) []cli.Flag {
 	for _, f := range flags {
-		switch f := f.(type) {
-		case *cli.StringFlag:
-			f.EnvVars = nil
-		case *cli.BoolFlag:
-			f.EnvVars = nil
-		case *cli.IntFlag:
-			f.EnvVars = nil
-		case *cli.DurationFlag:
-			f.EnvVars = nil
+		if vars := variablesOf(f); vars != nil {
+			*vars = nil
 		}
 	}
 	return flags
+}
+
+// variablesOf are the environment's variables that a flag reads; nil for kinds of flags
+// that orgguard does not have.
+func variablesOf(f cli.Flag) *[]string {
+	switch f := f.(type) {
+	case *cli.StringFlag:
+		return &f.EnvVars
+	case *cli.StringSliceFlag:
+		return &f.EnvVars
+	case *cli.BoolFlag:
+		return &f.EnvVars
+	case *cli.IntFlag:
+		return &f.EnvVars
+	case *cli.DurationFlag:
+		return &f.EnvVars
+	}
+	return nil
 }
 
 // settle lets a command's own flags read ORGGUARD_* as the global ones do, and
@@ -196,24 +207,11 @@ func repeated(flags []cli.Flag) []cli.Flag {
 // help on stdout, where data belongs.
 func settle(flags []cli.Flag) (needed []string) {
 	for _, f := range flags {
-		var vars *[]string
-		switch f := f.(type) {
-		case *cli.StringFlag:
-			if f.Required {
-				f.Required = false
-				needed = append(needed, f.Name)
-			}
-			vars = &f.EnvVars
-		case *cli.StringSliceFlag:
-			vars = &f.EnvVars
-		case *cli.BoolFlag:
-			vars = &f.EnvVars
-		case *cli.IntFlag:
-			vars = &f.EnvVars
-		case *cli.DurationFlag:
-			vars = &f.EnvVars
+		if text, ok := f.(*cli.StringFlag); ok && text.Required {
+			text.Required = false
+			needed = append(needed, text.Name)
 		}
-		if vars != nil && *vars == nil {
+		if vars := variablesOf(f); vars != nil && *vars == nil {
 			*vars = []string{"ORGGUARD_" + variableOf(f.Names()[0])}
 		}
 	}
