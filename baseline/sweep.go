@@ -131,18 +131,7 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 	if f.From == FromAccounts || !slices.Contains(b.Controls(), configRecorder.ID) {
 		return nil, "", nil
 	}
-	var regions []string
-	cells := 0
-	for _, region := range b.candidates() {
-		if len(r.regions) == 0 || slices.Contains(r.regions, region) {
-			regions = append(regions, region)
-		}
-	}
-	for _, a := range b.Accounts {
-		if r.reaches(a.ID) {
-			cells += len(regions)
-		}
-	}
+	regions, cells := b.sweepable(r)
 	if f.From == FromEither && cells < sweepFrom {
 		return nil, "", nil
 	}
@@ -164,6 +153,22 @@ func (b *Baseline) sweepFor(ctx context.Context, pool *access.Pool, f Filter, r 
 		return nil, "every account was asked about everything, since there is no aggregator to ask: " + orgs.Reason(err), nil
 	}
 	return nil, "", &SweepError{err}
+}
+
+// sweepable are the Regions that an audit would ask an aggregator about, and how many
+// accounts × Regions that makes.
+func (b *Baseline) sweepable(r resolved) (regions []string, cells int) {
+	for _, region := range b.candidates() {
+		if len(r.regions) == 0 || slices.Contains(r.regions, region) {
+			regions = append(regions, region)
+		}
+	}
+	for _, a := range b.Accounts {
+		if r.reaches(a.ID) {
+			cells += len(regions)
+		}
+	}
+	return regions, cells
 }
 
 // SweepError says that the aggregator could not be asked although somebody insisted.
@@ -239,7 +244,8 @@ type Sweeping struct {
 
 // Sweeping looks for the aggregator that an audit would ask.
 func (b *Baseline) Sweeping(ctx context.Context, pool *access.Pool) Sweeping {
-	out := Sweeping{Cells: b.sizeOfRegion() * len(b.candidates()), From: sweepFrom}
+	_, cells := b.sweepable(resolved{})
+	out := Sweeping{Cells: cells, From: sweepFrom}
 	s, err := b.findAggregator(ctx, pool)
 	var none *noAggregator
 	switch {
